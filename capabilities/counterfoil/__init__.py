@@ -1,0 +1,37 @@
+"""The trusted core of Counterfoil, and what an organisation writes its desk with.
+
+*The AI holds a ticket. Only a verified person holds the counterfoil.*
+"""
+
+from counterfoil.desk import Desk, Directory, Operation, Read
+from counterfoil.rungs import Rung
+from counterfoil.values import (
+    Account,
+    Change,
+    Contact,
+    Execution,
+    Facts,
+    Money,
+    NotExecuted,
+    Receipt,
+    fact,
+    shown,
+)
+
+__all__ = [
+    "Account",
+    "Change",
+    "Contact",
+    "Desk",
+    "Directory",
+    "Execution",
+    "Facts",
+    "Money",
+    "NotExecuted",
+    "Operation",
+    "Read",
+    "Receipt",
+    "Rung",
+    "fact",
+    "shown",
+]

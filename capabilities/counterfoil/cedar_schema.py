@@ -1,0 +1,188 @@
+"""The Cedar schema of a desk: every word that a policy may use.
+
+The schema is generated, so that a policy is checked against what the desk really declares. The rules held here:
+
+* each operation is an entity type of its own (``refund`` → ``Refund``) with the ``arguments`` of the AI and the
+  ``facts`` of the preview as records, and two actions: ``refund`` executes with evidence, ``refund/unattended``
+  without;
+* evidence stands in the context of the executing action only, so no unattended policy can speak of it;
+* what policy cannot compare exactly, floats, it does not see;
+* the account that a tool call names is an untrusted text; the one that the directory found is ``resource.account``.
+
+Syntax: https://docs.cedarpolicy.com/schema/human-readable-schema.html.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_origin
+
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from counterfoil.declared_types import bare, is_choice, is_optional, is_text_list
+from counterfoil.desk import Desk, Operation
+from counterfoil.errors import DeskError
+from counterfoil.values import Account, Change, Money
+
+PRINCIPAL_TYPE = "Agent"
+ACCOUNT_TYPE = "Account"
+
+RESERVED_TYPES = frozenset(
+    {PRINCIPAL_TYPE, ACCOUNT_TYPE, "Action", "Money", "Change"}
+    | {"Bool", "Boolean", "Long", "String", "Set", "Record", "Entity", "Extension"}
+)
+"""Entity type names that the schema or Cedar itself uses."""
+
+RESERVED_WORDS = frozenset({"true", "false", "if", "then", "else", "in", "is", "like", "has", "__cedar"})
+"""Attribute names that must stand in quotes."""
+
+HEAD = f"""\
+type Money = {{ value: decimal, currency: String }};
+type Change = {{ before: String, after: String }};
+entity {PRINCIPAL_TYPE};
+entity {ACCOUNT_TYPE};
+"""
+
+UNATTENDED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One argument or fact that policy sees. ``default`` (JSON) stands in where a tool call left it out."""
+
+    name: str
+    cedar_type: str
+    optional: bool
+    default: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The arguments or the facts of an operation, as policy sees them."""
+
+    attributes: tuple[Attribute, ...]
+
+    def declaration(self) -> str:
+        """The record type in schema syntax."""
+        parts = [f"{_name(each.name)}{'?' * each.optional}: {each.cedar_type}" for each in self.attributes]
+        return f"{{ {', '.join(parts)} }}" if parts else "{}"
+
+    def record(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The record of JSON ``values``: the declared attributes only, None left out."""
+        found = {each.name: values.get(each.name, each.default) for each in self.attributes}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """How one operation appears to policy."""
+
+    operation: str
+    entity_type: str
+    arguments: Shape
+    facts: Shape
+
+    @property
+    def execute(self) -> str:
+        """The id of the action that executes with evidence."""
+        return self.operation
+
+    @property
+    def unattended(self) -> str:
+        """The id of the action that executes without anybody."""
+        return f"{self.operation}/unattended"
+
+
+def resources(desk: Desk) -> dict[str, Resource]:
+    """What policy sees of each operation, by the operation's name.
+
+    Raises :class:`DeskError` when two operations would get one entity type.
+    """
+    found: dict[str, Resource] = {}
+    for operation in desk.operations.values():
+        entity_type = resource_type(operation.name)
+        for other in found.values():
+            if other.entity_type == entity_type:
+                raise DeskError(
+                    f"The operations {other.operation} and {operation.name} are both {entity_type} to a policy.",
+                    "Rename one of the two functions.",
+                )
+        found[operation.name] = _resource(operation, entity_type)
+    return found
+
+
+def resource_type(operation: str) -> str:
+    """The entity type of an operation's name: ``adjust_invoice`` → ``AdjustInvoice``, ``set`` → ``SetOperation``."""
+    name = "".join(part.capitalize() for part in operation.split("_"))
+    return f"{name}Operation" if name in RESERVED_TYPES else name
+
+
+def cedar_schema(desk: Desk) -> str:
+    """The schema in Cedar's human-readable syntax; raises :class:`DeskError` like :func:`resources`."""
+    executing = f"{_evidence(desk)}, {UNATTENDED_CONTEXT}"
+    parts = [HEAD]
+    for resource in resources(desk).values():
+        parts.append(
+            f"entity {resource.entity_type} = {{\n"
+            f"  account: {ACCOUNT_TYPE},\n"
+            f"  arguments: {resource.arguments.declaration()},\n"
+            f"  facts: {resource.facts.declaration()}\n"
+            f"}};\n"
+        )
+        for action, context in ((resource.execute, executing), (resource.unattended, UNATTENDED_CONTEXT)):
+            parts.append(
+                f"action {_quoted(action)} appliesTo {{\n"
+                f"  principal: [{PRINCIPAL_TYPE}],\n"
+                f"  resource: [{resource.entity_type}],\n"
+                f"  context: {{ {context} }}\n"
+                f"}};\n"
+            )
+    return "\n".join(parts)
+
+
+def _evidence(desk: Desk) -> str:
+    roles = ", ".join(f"{_name(role)}: Long" for role in dict.fromkeys(desk.roles))
+    holder = "holder_link: Bool, holder_passkey: Bool, holder_passkey_bound: Bool"
+    return f"{holder}, staff: {{{f' {roles} ' if roles else ''}}}, code_typed: Bool, waited: Long"
+
+
+def _resource(operation: Operation[Any, Any], entity_type: str) -> Resource:
+    arguments = _shape(operation.arguments, defaults=True)
+    return Resource(operation.name, entity_type, arguments, _shape(operation.facts, defaults=False))
+
+
+def _shape(model: type[BaseModel], *, defaults: bool) -> Shape:
+    attributes: list[Attribute] = []
+    for name, field in model.model_fields.items():
+        kind = _cedar_type(bare(field.annotation))
+        if kind is not None:
+            default = None if field.is_required() or not defaults else field.get_default(call_default_factory=True)
+            attributes.append(Attribute(name, kind, is_optional(field.annotation), to_jsonable_python(default)))
+    return Shape(tuple(attributes))
+
+
+def _cedar_type(kind: Any) -> str | None:
+    """The Cedar type of a declared type, or None for what policy does not see."""
+    plain = {str: "String", Account: "String", int: "Long", bool: "Bool", Money: "Money", Change: "Change"}
+    if get_origin(kind) is None and kind in plain:
+        return plain[kind]
+    if is_choice(kind):
+        return "String"
+    return "Set<String>" if is_text_list(kind) else None
+
+
+def _name(name: str) -> str:
+    """An attribute name, in quotes where Cedar needs them."""
+    simple = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name not in RESERVED_WORDS
+    return name if simple else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    """A Cedar string literal; everything outside printable ASCII is escaped."""
+    plain = {character: f"\\{character}" for character in '"\\'}
+    return '"' + "".join(
+        plain.get(each, each) if " " <= each <= "~" else f"\\u{{{ord(each):x}}}" for each in text
+    ) + '"'  # fmt: skip

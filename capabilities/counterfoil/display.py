@@ -1,0 +1,136 @@
+"""What the page must show of a ticket before anyone may sign, as data; its digest is in every statement.
+
+The content is a function of the envelope, the seat, and the operation's own declaration: the page renders all of it,
+and an executor that knows the same desk makes it again and compares the digest. Three kinds of text are kept apart:
+what the organisation's own systems say, what the request asks for, and what an AI wrote (T15).
+
+Text is shown so that it cannot lie about itself (T21): control, format, private, unassigned and bidirectional
+characters are spelled out as ``\\u{202E}``, and a word that mixes scripts carries a warning.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from counterfoil.canonical import canonical, digest
+from counterfoil.declared_types import bare
+from counterfoil.desk import Operation
+from counterfoil.rungs import duration
+from counterfoil.statements import HOLDER, role_of
+from counterfoil.tickets import Envelope
+from counterfoil.values import Change, style_of
+
+HIDDEN_FACTS = frozenset({"owners", "guard"})
+"""For machines: owners are checked against the account, the guard is the connector's."""
+
+
+class Entry(dict[str, Any]):
+    """One line of the page: ``label``, ``value``; where it applies ``before``, ``after``, ``known``, ``warning``."""
+
+
+def display(organisation: str, operation: Operation[Any, Any], envelope: Envelope, seat: str) -> dict[str, Any]:
+    """Everything that the person in ``seat`` must be shown, as a JSON value."""
+    facts = list(_facts(operation, envelope.fact_values or {}, seat))
+    arguments = [
+        _argument(operation, name, value, [entry for about, entry in facts if about == name])
+        for name, value in envelope.argument_values.items()
+        if name != operation.account_parameter
+    ]
+    own = [entry for about, entry in facts if about is None]
+    return {
+        "v": 1,
+        "organisation": organisation,
+        "operation": operation.title,
+        "summary": operation.description.splitlines()[0],
+        "seat": seat,
+        "account": visible(envelope.account or "unknown"),
+        "arguments": arguments,
+        "changes": [entry for entry in own if "before" in entry],
+        "facts": [entry for entry in own if "before" not in entry],
+        "requested_by": visible(envelope.principal),
+        "said": visible(envelope.note) if envelope.note else None,
+        "tainted": envelope.signals.tainted,
+        "requirements": [rung.in_words() for rung in envelope.requirements],
+        "requested_at": envelope.requested_at,
+        "expires_at": envelope.expires_at,
+        "waits": max((rung.hold for rung in envelope.requirements), default=0),
+    }
+
+
+def display_digest(content: Mapping[str, Any]) -> str:
+    """The digest of what was shown."""
+    return digest("counterfoil-display", canonical(content))
+
+
+def visible(text: str) -> str:
+    """``text`` with every character that could hide or reorder others spelled out; newlines become ``\\u{A}``."""
+    return "".join(f"\\u{{{ord(c):X}}}" if _hides(c) else c for c in unicodedata.normalize("NFC", text))
+
+
+def mixed_scripts(text: str) -> bool:
+    """Whether some word of ``text`` mixes letters of several scripts, as look-alike addresses do."""
+    return any(len({_script(c) for c in word if c.isalpha()}) > 1 for word in re.split(r"[^\w]+", text))
+
+
+def _argument(operation: Operation[Any, Any], name: str, value: Any, known: list[Entry]) -> Entry:
+    text = in_words(value)
+    entry = Entry(label=_label(name), value=text, known=known)
+    if mixed_scripts(text):
+        entry["warning"] = "This text mixes letters of different alphabets that can look alike."
+    return entry
+
+
+def _facts(operation: Operation[Any, Any], values: Mapping[str, Any], seat: str) -> Iterator[tuple[str | None, Entry]]:
+    for name, info in operation.facts.model_fields.items():
+        style = style_of(operation.facts, name)
+        if name in HIDDEN_FACTS or values.get(name) is None or (style.to == "staff" and role_of(seat) is None):
+            continue
+        entry = Entry(label=style.label or _label(name))
+        if bare(info.annotation) is Change:
+            entry |= {"before": visible(values[name]["before"]), "after": visible(values[name]["after"])}
+        else:
+            entry["value"] = in_words(values[name])
+        yield style.about, entry
+
+
+def in_words(value: Any) -> str:
+    """A JSON value of a declared type as a person reads it."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case None:
+            return "not given"
+        case {"value": str(amount), "currency": str(currency)}:
+            return f"{amount} {currency}"
+        case list():
+            return ", ".join(in_words(item) for item in value) or "none"
+        case _:
+            return visible(str(value))
+
+
+def seat_in_words(seat: str) -> str:
+    """What a person decides as."""
+    return "as the holder of the account" if seat == HOLDER else f"with the role {role_of(seat)}"
+
+
+def waiting_in_words(seconds: int) -> str:
+    """A hold, for the page."""
+    return duration(seconds)
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _hides(character: str) -> bool:
+    return unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
+
+
+def _script(letter: str) -> str:
+    """The script by the first word of the character's name: enough to tell LATIN from CYRILLIC and GREEK."""
+    name = unicodedata.name(letter, "")
+    first = name.split(" ")[0]
+    return "CJK" if first in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO") else first

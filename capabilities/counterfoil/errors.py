@@ -1,0 +1,244 @@
+"""Every refusal Counterfoil can answer with.
+
+Each error has a stable ``code`` for programs, one sentence of what happened and one of what to do. The words reach
+models and people: they never hold a secret, another person's data or a stack trace. An error means that nothing was
+changed.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CounterfoilError(Exception):
+    """A refusal. ``happened`` and ``remedy`` are one sentence each."""
+
+    code: ClassVar[str] = "refused"
+    happened_default: ClassVar[str] = "The request was refused."
+    remedy_default: ClassVar[str] = "Check the request and try again."
+
+    def __init__(self, happened: str | None = None, remedy: str | None = None) -> None:
+        self.happened = happened or self.happened_default
+        self.remedy = remedy or self.remedy_default
+        super().__init__(f"{self.happened} {self.remedy}")
+
+    def to_dict(self) -> dict[str, str]:
+        """The shape in which tools, pages and ``--json`` show an error."""
+        return {"code": self.code, "happened": self.happened, "remedy": self.remedy}
+
+
+# What came in ---------------------------------------------------------------------------------------------------------
+
+
+class BadJSON(CounterfoilError):
+    """The bytes are not the strict JSON that can be signed without ambiguity (T23)."""
+
+    code = "bad_json"
+    happened_default = "The message is not strict JSON."
+    remedy_default = "Send UTF-8 JSON without duplicate keys, NaN, huge numbers or lone surrogates."
+
+
+class BadArguments(CounterfoilError):
+    """The arguments do not fit the tool's input schema."""
+
+    code = "bad_arguments"
+    happened_default = "The arguments do not fit the tool's input schema."
+    remedy_default = "Correct them by the tool's input schema and call again."
+
+
+class UnknownTool(CounterfoilError):
+    """The desk offers no such tool."""
+
+    code = "unknown_tool"
+    happened_default = "This desk has no tool of that name."
+    remedy_default = "List the tools and use one of their names."
+
+
+class UnknownTicket(CounterfoilError):
+    """Unknown, expired from memory and foreign tickets answer alike (T04, T32)."""
+
+    code = "unknown_ticket"
+    happened_default = "There is no such ticket for you."
+    remedy_default = "Use the ticket id exactly as the request tool returned it."
+
+
+class TooManyRequests(CounterfoilError):
+    """A quota of the caller is used up (T12, T13)."""
+
+    code = "too_many_requests"
+    happened_default = "Too many requests are waiting for people to decide."
+    remedy_default = "Wait until some are decided or expire, or cancel those that are no longer needed."
+
+
+class Unauthenticated(CounterfoilError):
+    """No valid credential came with the call."""
+
+    code = "unauthenticated"
+    happened_default = "The call carries no valid bearer token."
+    remedy_default = "Send 'Authorization: Bearer <token>' with a token from 'counterfoil principals add'."
+
+
+# A ticket's life ------------------------------------------------------------------------------------------------------
+
+
+class WrongState(CounterfoilError):
+    """The transition table has no such step from the ticket's state."""
+
+    code = "wrong_state"
+    happened_default = "The ticket's state does not allow this."
+    remedy_default = "Ask for the ticket's status; make a new request if it has ended."
+
+
+class Expired(CounterfoilError):
+    """A ticket, link, statement, capability or order is past its time."""
+
+    code = "expired"
+    happened_default = "It has expired."
+    remedy_default = "Make a new request."
+
+
+class Suspended(CounterfoilError):
+    """A suspension or final revocation covers what was asked."""
+
+    code = "suspended"
+    happened_default = "This is suspended at the moment."
+    remedy_default = "An administrator can lift it with 'counterfoil resume'."
+
+
+class PolicyRefuses(CounterfoilError):
+    """The policy does not allow it with the evidence at hand."""
+
+    code = "policy_refuses"
+    happened_default = "The policy does not allow this."
+    remedy_default = "Nothing was done; ask the organisation's staff."
+
+
+class CountersMoved(CounterfoilError):
+    """Another redemption changed a counter that the policy had looked at; the caller decides again."""
+
+    code = "counters_moved"
+    happened_default = "Another operation on the same account was executed at the same moment."
+    remedy_default = "Try again."
+
+
+class CapabilityRefused(CounterfoilError):
+    """The capability is forged, spent, expired, or not for this ticket and caller; all answer alike."""
+
+    code = "capability_refused"
+    happened_default = "This capability does not redeem this ticket."
+    remedy_default = "Ask for the ticket's status; only an approved ticket can be redeemed, and only once."
+
+
+class OrderRefused(CounterfoilError):
+    """The executor does not accept the order; its words say which check failed."""
+
+    code = "order_refused"
+    happened_default = "The executor refused the order."
+    remedy_default = "Nothing was run; an administrator should look at 'counterfoil tickets show'."
+
+
+class StatementRefused(CounterfoilError):
+    """A person's signed statement does not verify or does not count."""
+
+    code = "statement_refused"
+    happened_default = "The signature was not accepted."
+    remedy_default = "Open the link from the message again and sign once more."
+
+
+class RosterRefused(CounterfoilError):
+    """A roster record, or the chain of them, does not verify (T49)."""
+
+    code = "roster_refused"
+    happened_default = "The roster of people does not verify."
+    remedy_default = "Nothing can be approved until an administrator has run 'counterfoil doctor'."
+
+
+class TamperDetected(CounterfoilError):
+    """Stored records contradict what was signed or chained (T40)."""
+
+    code = "tamper_detected"
+    happened_default = "The stored records of this ticket were changed outside Counterfoil."
+    remedy_default = "Nothing was run; an administrator should run 'counterfoil doctor'."
+
+
+class CodeRefused(CounterfoilError):
+    """The match code typed is not the one from the chat (T10)."""
+
+    code = "code_refused"
+    happened_default = "That is not the code from the chat."
+    remedy_default = "Type the six digits that the assistant showed; after three tries the request is declined."
+
+
+class LinkRefused(CounterfoilError):
+    """Unknown, used, expired and foreign links and sessions answer alike (T32)."""
+
+    code = "link_refused"
+    happened_default = "This link is not valid, or not for you."
+    remedy_default = "Open the newest link from your messages, or ask for the request to be made again."
+
+
+# What an organisation declares, and the place it runs in --------------------------------------------------------------
+
+
+class DeskError(CounterfoilError):
+    """The desk's declarations are wrong; found at load."""
+
+    code = "desk_error"
+    happened_default = "The desk cannot be loaded."
+    remedy_default = "Correct the desk and start again."
+
+
+class PolicyError(CounterfoilError):
+    """The policy is wrong; found at load."""
+
+    code = "policy_error"
+    happened_default = "The policy cannot be loaded."
+    remedy_default = "Correct the policy and run 'counterfoil policy check'."
+
+
+class SettingsError(CounterfoilError):
+    """A setting is missing or wrong."""
+
+    code = "settings_error"
+    happened_default = "The settings cannot be used."
+    remedy_default = "Correct counterfoil.toml and start again."
+
+
+class KeyFileError(CounterfoilError):
+    """A key file is missing, damaged or readable by others."""
+
+    code = "key_file_error"
+    happened_default = "A key file cannot be used."
+    remedy_default = "Restore it from your backup; do not delete it."
+
+
+class StateFolderInUse(CounterfoilError):
+    """Another process owns the state folder (T48)."""
+
+    code = "state_folder_in_use"
+    happened_default = "Another Counterfoil process uses this state folder."
+    remedy_default = "Stop it first, or use another state folder."
+
+
+class NewerSchema(CounterfoilError):
+    """The database was written by a newer version."""
+
+    code = "newer_schema"
+    happened_default = "The database was written by a newer version of Counterfoil."
+    remedy_default = "Start the newer version; this one changes nothing."
+
+
+class StoreFailed(CounterfoilError):
+    """The store could not commit (a full disk, a damaged file); nothing of the call was kept."""
+
+    code = "store_failed"
+    happened_default = "The database could not be written; nothing was changed."
+    remedy_default = "Check the disk's free space and 'counterfoil doctor', then try again."
+
+
+class UnknownName(CounterfoilError):
+    """An administrator named a principal, person, ticket or scope that does not exist."""
+
+    code = "unknown_name"
+    happened_default = "There is nothing of that name."
+    remedy_default = "List the names and try again."

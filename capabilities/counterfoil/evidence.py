@@ -1,0 +1,168 @@
+"""From signed statements to evidence.
+
+Nothing is believed: every statement is parsed from its exact bytes and checked against the envelope, the display, the
+verified roster and the passkey's signature, each time evidence is needed (deciding, minting, executing). The rules:
+
+* a statement counts for one envelope, one display, one seat and one person (invariant 4);
+* a person fills one seat (invariant 5); the holder's seat needs one who holds the account, a role's seat one who has
+  the role and neither holds the account nor stands behind the requesting principal (T05);
+* the match code counts when the person typed the one whose digest the envelope holds;
+* one decline ends everything (invariant 7).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from counterfoil.assertions import RelyingParty, verify_assertion
+from counterfoil.canonical import salted_digest
+from counterfoil.errors import StatementRefused
+from counterfoil.roster import Person, Roster
+from counterfoil.rungs import Assurance, Rung
+from counterfoil.statements import HOLDER, Assertion, Statement, role_of, seats_required
+from counterfoil.tickets import Envelope, envelope_digest
+
+STATEMENT_LIFE = 600
+"""Seconds from the making of a statement to its expiry (T11)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedStatement:
+    """The exact statement bytes and the assertion over them."""
+
+    statement: bytes
+    assertion: Assertion
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What people proved: the amount, who they are, and when the last of them signed (Unix seconds)."""
+
+    reached: Rung
+    people: tuple[str, ...]
+    complete_at: int
+
+
+def code_digest(salt: bytes, code: str) -> str:
+    """What an envelope holds of its match code."""
+    return salted_digest(salt, "counterfoil-match-code", code.encode())
+
+
+def check_statement(
+    signed: SignedStatement,
+    *,
+    envelope: Envelope,
+    envelope_bytes: bytes,
+    display_of: Callable[[str], str],
+    roster: Roster,
+    party: RelyingParty,
+) -> tuple[Statement, Person, Assurance]:
+    """Verify one statement completely; raises :class:`StatementRefused`.
+
+    ``display_of`` gives the digest of what a seat had to be shown.
+    """
+    statement = Statement.from_bytes(signed.statement)
+    if statement.issuer != envelope.issuer or statement.envelope != envelope_digest(envelope_bytes):
+        raise StatementRefused("The signature is for another request.")
+    if statement.exp - statement.iat > STATEMENT_LIFE or statement.iat < envelope.requested_at:
+        raise StatementRefused("The signature's times are not possible.")
+    if statement.seat not in seats_required(envelope) or statement.display != display_of(statement.seat):
+        raise StatementRefused("The signature is for something else than was to be shown.")
+    known = roster.signer(statement.credential)
+    if known is None or known[1].id != statement.person or signed.assertion.credential != statement.credential:
+        raise StatementRefused("The passkey is not one that this person may sign with.")
+    credential, person = known
+    check_eligible(person, statement.seat, envelope)
+    if statement.seat == HOLDER and statement.decision == "approve" and statement.code is not None:
+        check_code(envelope, statement.code)
+    verify_assertion(
+        signed.assertion,
+        challenge=statement.challenge,
+        public_key=credential.public_key,
+        backup_eligible=credential.backup_eligible,
+        party=party,
+    )
+    return statement, person, "passkey" if credential.backup_eligible else "passkey_bound"
+
+
+def check_eligible(person: Person, seat: str, envelope: Envelope) -> None:
+    """Raise :class:`StatementRefused` unless ``person`` may sit in ``seat`` of this ticket."""
+    role = role_of(seat)
+    holds = envelope.account is not None and envelope.account in person.accounts
+    if role is None:
+        if not holds:
+            raise StatementRefused("Only the holder of the account can decide this.")
+        return
+    if role not in person.roles:
+        raise StatementRefused(f"Only people with the role {role} can decide this.")
+    if holds or person.id in (envelope.owner, envelope.actor):
+        raise StatementRefused("Somebody else has to decide: you stand behind this request yourself.")
+
+
+def check_code(envelope: Envelope, code: str) -> None:
+    """Raise :class:`StatementRefused` unless ``code`` is the match code of the chat."""
+    if code_digest(envelope.salt_bytes, code) != envelope.code:
+        raise StatementRefused("The code typed is not the one from the chat.")
+
+
+def evidence_of(
+    statements: Iterable[SignedStatement],
+    *,
+    envelope: Envelope,
+    envelope_bytes: bytes,
+    display_of: Callable[[str], str],
+    roster: Roster,
+    party: RelyingParty,
+) -> Evidence:
+    """Verify all statements of a ticket and add them up; raises :class:`StatementRefused` if any does not hold.
+
+    ``reached.hold`` is 0: time passes elsewhere, see :func:`with_wait`.
+    """
+    holder: Assurance = "none"
+    staff: dict[str, int] = {}
+    code = False
+    people: list[str] = []
+    complete_at = 0
+    for signed in statements:
+        statement, person, assurance = check_statement(
+            signed,
+            envelope=envelope,
+            envelope_bytes=envelope_bytes,
+            display_of=display_of,
+            roster=roster,
+            party=party,
+        )
+        if statement.decision == "decline":
+            raise StatementRefused("Somebody declined.")
+        if person.id in people:
+            raise StatementRefused("One person cannot fill two seats.")
+        people.append(person.id)
+        complete_at = max(complete_at, statement.iat)
+        role = role_of(statement.seat)
+        if role is None:
+            holder, code = assurance, code or statement.code is not None
+        else:
+            staff[role] = staff.get(role, 0) + 1
+    return Evidence(Rung(holder=holder, staff=staff, code=code), tuple(people), complete_at)
+
+
+def with_wait(evidence: Evidence, now: int) -> Rung:
+    """The evidence with the seconds that have passed since the last person signed."""
+    waited = max(0, now - evidence.complete_at) if evidence.people else 0
+    return evidence.reached.model_copy(update={"hold": waited})
+
+
+def met(requirements: Sequence[Rung], reached: Rung) -> Rung | None:
+    """The first alternative that the evidence reaches, or None. Asking for nothing is never an alternative."""
+    return next((rung for rung in requirements if not rung.is_empty and reached.covers(rung)), None)
+
+
+def met_but_for_time(requirements: Sequence[Rung], reached: Rung) -> Rung | None:
+    """The alternative of the shortest hold that everything but time satisfies, or None."""
+    ready = [
+        rung
+        for rung in requirements
+        if not rung.is_empty and reached.model_copy(update={"hold": rung.hold}).covers(rung)
+    ]
+    return min(ready, key=lambda rung: rung.hold, default=None)

@@ -1,0 +1,220 @@
+"""May this ticket run now? The one place where evidence, requirements, policy and stored records are put together.
+
+Everything is read afresh and verified afresh: the roster's chains, the people's signatures, the leaf that pinned the
+envelope. Any error means no (invariant 12).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
+from counterfoil.desk import Desk, Operation
+from counterfoil.display import display, display_digest
+from counterfoil.errors import CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
+from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
+from counterfoil.log import check_link, group_salt
+from counterfoil.policy import Policy, Question, Requirements, Verdict
+from counterfoil.roster import Roster, RosterTrust, verify_roster
+from counterfoil.rungs import Rung
+from counterfoil.statements import Assertion
+from counterfoil.store import Counters, Store, StoredStatement
+from counterfoil.tickets import COUNTED, PLANNED, Envelope, Ticket
+from counterfoil.values import Account, Facts, Money, NotExecuted, style_of
+
+COUNTER_WINDOW = 86400
+"""Seconds over which policy's counters count."""
+
+NOBODY = Account("nobody")
+"""Whose records a preview reads when the directory knows no such account, so that it takes as long (T54)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A favourable judgement, and what it was made of: redemption compares both inside its transaction."""
+
+    evidence: Evidence
+    reached: Rung
+    statements: int
+    counters: Counters
+    counter_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Previewed:
+    """The facts of a preview, or why there are none."""
+
+    facts: Facts | None
+    refusal: str | None
+
+
+class Judge:
+    """Judges tickets over a store, a desk, a policy and a roster that it trusts only as far as it verified them."""
+
+    def __init__(self, *, desk: Desk, policy: Policy, store: Store, trust: RosterTrust, log_key: bytes) -> None:
+        self.desk = desk
+        self.policy = policy
+        self.store = store
+        self._trust = trust
+        self._log_key = log_key
+        self._roster: tuple[str, Roster] | None = None
+
+    @property
+    def trust(self) -> RosterTrust:
+        """The roster keys, the passkeys' party, and the highest roster version seen so far as the lowest accepted."""
+        seen = self._roster[1].version if self._roster else 0
+        return RosterTrust(self._trust.keys, max(self._trust.minimum_version, seen), self._trust.party)
+
+    async def roster(self) -> Roster:
+        """The verified roster; verified again whenever a stored byte of it changed."""
+        records, enrolments = await self.store.roster_records(), await self.store.enrolments()
+        fingerprint = digest("counterfoil-roster", canonical([records, enrolments]))
+        if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
+            self._roster = (fingerprint, verify_roster(records, enrolments, self.trust))
+        return self._roster[1]
+
+    async def preview(
+        self, operation: Operation[Any, Any], argument_bytes: bytes, account: Account | None
+    ) -> Previewed:
+        """Read the facts and check whose they are (T43). Never raises."""
+        assert operation.run_preview is not None  # noqa: S101 - Desk.check refused it at load
+        try:
+            async with asyncio.timeout(operation.time_limit):
+                facts = await operation.run_preview(**operation.call_arguments(argument_bytes, account or NOBODY))
+        except NotExecuted as error:
+            return Previewed(None, f"The organisation's records do not allow it: {error}")
+        except Exception:
+            return Previewed(None, "The organisation's records could not be read for this request.")
+        if account is None:
+            return Previewed(None, "The account is not known.")
+        if not isinstance(facts, operation.facts) or set(facts.owners) != {account}:
+            return Previewed(None, "What the request names does not belong to this account alone.")
+        return Previewed(facts, None)
+
+    def display_digests(self, envelope: Envelope) -> Callable[[str], str]:
+        """The digest of what each seat must be shown."""
+        operation = self.operation(envelope)
+        return lambda seat: display_digest(display(self.desk.name, operation, envelope, seat))
+
+    def operation(self, envelope: Envelope) -> Operation[Any, Any]:
+        """The operation, exactly as it was when the ticket was made (T26)."""
+        operation = self.desk.operations.get(envelope.operation)
+        if operation is None or operation.digest != envelope.tool:
+            raise PolicyRefuses("The operation has changed since it was requested.", "Make a new request.")
+        return operation
+
+    async def evidence(self, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:
+        """What people proved about the ticket; raises StatementRefused or RosterRefused if anything does not hold."""
+        envelope = ticket.envelope
+        return evidence_of(
+            [signed_statement(stored) for stored in statements],
+            envelope=envelope,
+            envelope_bytes=ticket.envelope_bytes,
+            display_of=self.display_digests(envelope),
+            roster=await self.roster(),
+            party=self._trust.party,
+        )
+
+    async def check_untouched(self, ticket: Ticket) -> None:
+        """Raise :class:`TamperDetected` unless the envelope is the one whose digest was chained into the log (T40)."""
+        found = await self.store.request_leaf(ticket.id)
+        if found is None or found[0].opening is None:
+            raise TamperDetected()
+        leaf, previous = found
+        check_link(leaf, previous, self._log_key)
+        opening = parse_strict(leaf.opening or b"")
+        groups = leaf.values.get("groups")
+        if not isinstance(opening, dict) or not isinstance(groups, dict) or leaf.values.get("ticket") != ticket.id:
+            raise TamperDetected()
+        salt = group_salt(unb64(str(opening.get("salt"))), "envelope")
+        expected = salted_digest(salt, "counterfoil-leaf-group", canonical(ticket.digest))
+        envelope = ticket.envelope
+        same = (envelope.ticket, envelope.principal, envelope.account, envelope.operation, envelope.expires_at) == (
+            ticket.id, ticket.principal, ticket.account, ticket.operation, ticket.expires_at,
+        )  # fmt: skip
+        if groups.get("envelope") != expected or not same:
+            raise TamperDetected()
+
+    def question(
+        self, operation: Operation[Any, Any], envelope: Envelope, facts: dict[str, object], counters: Counters
+    ) -> Question:
+        """What policy is asked."""
+        return Question(
+            operation=operation,
+            principal=envelope.principal,
+            account=envelope.account,
+            arguments=envelope.argument_values,
+            facts=facts,
+            tainted=envelope.signals.tainted,
+            unguarded=facts.get("guard") is None,
+            counters=counters,
+            amount=operation.counted(envelope.arguments.encode()),
+        )
+
+    async def counters(self, envelope: Envelope, amount: Money | None, *, planned: bool, now: int) -> Counters:
+        """What already happened (or, ``planned``, may still happen) in the window, without this ticket."""
+        if envelope.account is None:
+            return Counters(0, Decimal(0))
+        return await self.store.counters(
+            account=envelope.account,
+            operation=envelope.operation,
+            currency=amount.currency if amount else None,
+            since=now - COUNTER_WINDOW,
+            states=tuple(PLANNED if planned else COUNTED),
+            excluding=envelope.ticket,
+        )
+
+    async def requirements(self, envelope: Envelope, facts: Facts, now: int) -> Requirements:
+        """The least evidence with which policy would allow it. Never raises: an error requires the impossible."""
+        operation = self.desk.operations[envelope.operation]
+        counters = await self.counters(envelope, operation.counted(envelope.arguments.encode()), planned=True, now=now)
+        try:
+            return self.policy.requirements(self.question(operation, envelope, facts.model_dump(mode="json"), counters))
+        except CounterfoilError as error:
+            return Requirements((), (error.happened,))
+
+    async def allows(
+        self, envelope: Envelope, facts: dict[str, object], reached: Rung, now: int
+    ) -> tuple[Verdict, Counters]:
+        """The policy of today, with real evidence and counters."""
+        operation = self.operation(envelope)
+        counters = await self.counters(envelope, operation.counted(envelope.arguments.encode()), planned=False, now=now)
+        return self.policy.allows(self.question(operation, envelope, facts, counters), reached), counters
+
+    async def may_run(self, ticket: Ticket, now: int) -> Judgement:
+        """Whether the ticket may be minted for and redeemed at ``now``; raises a refusal if not."""
+        await self.check_untouched(ticket)
+        statements = await self.store.statements(ticket.id)
+        evidence = await self.evidence(ticket, statements)
+        reached = with_wait(evidence, now)
+        envelope = ticket.envelope
+        if met(envelope.requirements, reached) is None:
+            raise WrongState("The people whose consent it needs have not all signed, or its waiting time is not over.")
+        verdict, counters = await self.allows(envelope, envelope.fact_values or {}, reached, now)
+        if not verdict.allowed:
+            raise PolicyRefuses("; ".join(verdict.reasons) or None)
+        return Judgement(evidence, reached, len(statements), counters, now - COUNTER_WINDOW)
+
+
+def signed_statement(stored: StoredStatement) -> SignedStatement:
+    """The stored statement, to be verified."""
+    try:
+        return SignedStatement(stored.statement, Assertion.model_validate_json(stored.assertion))
+    except ValueError:
+        raise StatementRefused("A stored signature cannot be read.") from None
+
+
+def account_of(envelope: Envelope) -> Account | None:
+    """The account that the directory found when the ticket was made."""
+    return Account(envelope.account) if envelope.account is not None else None
+
+
+def comparable_of(operation: Operation[Any, Any], envelope: Envelope) -> dict[str, Any]:
+    """The frozen facts that must be the same again (T27)."""
+    facts = envelope.fact_values or {}
+    return {name: value for name, value in facts.items() if style_of(operation.facts, name).compared}

@@ -1,0 +1,39 @@
+"""What each kind of leaf records: one function per event, so that field groups are named in one place.
+
+Groups become salted digests (``log.py``); what stands here never reaches the log in the clear, save the event's name
+and the ticket's id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterfoil.log import LeafDraft
+from counterfoil.tickets import Event
+
+
+def requested(ticket: str, digest: str, principal: str, operation: str) -> LeafDraft:
+    """A ticket was made; ``envelope`` pins its bytes."""
+    return LeafDraft("request", ticket, {"envelope": digest, "principal": principal, "operation": operation})
+
+
+def decided(ticket: str, statement_digest: str, seat: str, decision: str, person: str) -> LeafDraft:
+    """A person signed."""
+    return LeafDraft(
+        "statement", ticket, {"statement": statement_digest, "seat": seat, "decision": decision, "person": person}
+    )
+
+
+def stepped(event: Event, ticket: str, **groups: Any) -> LeafDraft:
+    """A transition of the table."""
+    return LeafDraft(event.value, ticket, groups)
+
+
+def minted(ticket: str, capability: str, key: str) -> LeafDraft:
+    """A capability was minted."""
+    return LeafDraft("mint", ticket, {"capability": capability, "key": key})
+
+
+def administered(event: str, **groups: Any) -> LeafDraft:
+    """Something that concerns no single ticket: revoke, suspend, resume, principals, the roster."""
+    return LeafDraft(event, None, groups)

@@ -1,0 +1,292 @@
+"""Who people are, what they hold, and with which passkeys they sign.
+
+The chain of trust has three links, each verified by everyone who relies on it (the authority when it decides and
+mints, the executor before it runs):
+
+1. The **roster key**, which no serving process holds, signs *invitations* and *ends*. Records are numbered without gaps
+   and each names the digest of the one before it, so a row that is inserted, changed, removed or reordered is noticed;
+   a roster that was rolled back is older than the pinned minimum version (T49).
+2. An invitation names a person, their accounts, roles and channels, an expiry, and the verification key of a one-time
+   secret. The **secret** (the seed of that Ed25519 key) signs the *enrolment*. A database holds nothing with which an
+   enrolment could be forged, not even after the secret was used.
+3. The **credential** that the enrolment names signs it as well, with user verification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from pydantic import Field, TypeAdapter
+
+from counterfoil import tokens
+from counterfoil.assertions import RelyingParty, verify_assertion
+from counterfoil.canonical import b64, canonical, digest, parse_strict, pre_auth, unb64
+from counterfoil.errors import BadJSON, RosterRefused, StatementRefused
+from counterfoil.keys import SigningKey, VerificationKey
+from counterfoil.statements import ENROL_NAMESPACE, Assertion, challenge
+from counterfoil.values import Frozen
+
+ROSTER_TYPE = "cf-roster+jwt"
+NO_RECORD = digest("counterfoil-roster-record", b"")
+"""What the first record names as the one before it."""
+
+
+class Invitation(Frozen):
+    """The roster key invites a person. ``secret_key``: the Ed25519 verification key of the one-time secret.
+
+    A later invitation of the same person replaces their name, accounts, roles and channels.
+    """
+
+    type: Literal["invitation"] = "invitation"
+    v: Literal[1] = 1
+    version: int
+    previous: str
+    person: str
+    name: str
+    accounts: tuple[str, ...]
+    roles: tuple[str, ...]
+    channels: tuple[str, ...]
+    secret_key: str
+    iat: int
+    exp: int
+
+
+class End(Frozen):
+    """The roster key ends a person or one credential, for good."""
+
+    type: Literal["end"] = "end"
+    v: Literal[1] = 1
+    version: int
+    previous: str
+    what: Literal["person", "credential"]
+    id: str
+    iat: int
+
+
+Record = Annotated[Invitation | End, Field(discriminator="type")]
+_RECORD: TypeAdapter[Invitation | End] = TypeAdapter(Record)
+
+
+class Enrolment(Frozen):
+    """A credential joins the roster. ``invitation``: the digest of the invitation's text; ``public_key``: DER SPKI."""
+
+    v: Literal[1] = 1
+    invitation: str
+    person: str
+    credential: str
+    public_key: str
+    backup_eligible: bool
+    party: str
+    iat: int
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes that secret and credential sign."""
+        return canonical(self.model_dump(mode="json"))
+
+    @property
+    def challenge(self) -> bytes:
+        """What the new credential signs."""
+        return challenge(ENROL_NAMESPACE, self.to_bytes())
+
+
+class SignedEnrolment(Frozen):
+    """An enrolment with both signatures; stored as JSON."""
+
+    enrolment: Enrolment
+    secret_signature: str
+    assertion: Assertion
+
+    def to_text(self) -> str:
+        """Canonical JSON."""
+        return canonical(self.model_dump(mode="json")).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """An enrolled passkey."""
+
+    id: str
+    person: str
+    public_key: bytes
+    backup_eligible: bool
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may sign."""
+
+    id: str
+    name: str
+    accounts: frozenset[str]
+    roles: frozenset[str]
+    channels: tuple[str, ...]
+    ended: bool
+
+
+@dataclass(frozen=True)
+class RosterTrust:
+    """What a verifier brings itself: the roster keys, the lowest version it accepts, and where passkeys are valid."""
+
+    keys: Mapping[str, VerificationKey]
+    minimum_version: int
+    party: RelyingParty
+
+
+@dataclass(frozen=True)
+class Roster:
+    """The verified roster."""
+
+    version: int
+    people: Mapping[str, Person]
+    credentials: Mapping[str, Credential]
+    invitations: Mapping[str, Invitation] = field(default_factory=dict)
+    """By the digest of their text."""
+    head: str = NO_RECORD
+    """The digest that the next record must name."""
+
+    def holders(self, account: str) -> list[Person]:
+        """The people who hold the account now."""
+        return [person for person in self.people.values() if account in person.accounts and not person.ended]
+
+    def staff(self, role: str) -> list[Person]:
+        """The people who have the role now."""
+        return [person for person in self.people.values() if role in person.roles and not person.ended]
+
+    def signer(self, credential: str) -> tuple[Credential, Person] | None:
+        """The credential and its person, if both are good now."""
+        known = self.credentials.get(credential)
+        if known is None or known.ended or self.people[known.person].ended:
+            return None
+        return known, self.people[known.person]
+
+    def credentials_of(self, person: str) -> list[Credential]:
+        """The person's good credentials."""
+        return [known for known in self.credentials.values() if known.person == person and not known.ended]
+
+
+def record_digest(text: str) -> str:
+    """The digest by which the next record and enrolments name a signed record."""
+    return digest("counterfoil-roster-record", text.encode())
+
+
+def sign_record(key: SigningKey, record: Invitation | End) -> str:
+    """The signed text of a record."""
+    return tokens.sign(key, ROSTER_TYPE, record.model_dump(mode="json"))
+
+
+def secret_key_of(secret: bytes) -> str:
+    """The verification key of a one-time secret of 32 random bytes, for the invitation."""
+    return b64(Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw())
+
+
+def sign_with_secret(secret: bytes, enrolment: Enrolment) -> str:
+    """The one-time secret's signature over an enrolment."""
+    return b64(Ed25519PrivateKey.from_private_bytes(secret).sign(_secret_message(enrolment)))
+
+
+def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: RosterTrust) -> Roster:
+    """Verify every link of every chain; raises :class:`RosterRefused` naming the first record that does not hold."""
+    people: dict[str, Person] = {}
+    invitations: dict[str, Invitation] = {}
+    ended: set[tuple[str, str]] = set()
+    head = NO_RECORD
+    for number, text in enumerate(records, start=1):
+        record = _verified_record(text, number, head, trust)
+        head = record_digest(text)
+        if isinstance(record, Invitation):
+            invitations[head] = record
+            people[record.person] = Person(
+                record.person, record.name, frozenset(record.accounts), frozenset(record.roles), record.channels, False
+            )
+        else:
+            ended.add((record.what, record.id))
+    if len(records) < trust.minimum_version:
+        raise RosterRefused(
+            f"The roster has {len(records)} records; at least {trust.minimum_version} were seen before."
+        )
+    credentials = _verified_enrolments(enrolments, invitations, ended, trust)
+    people = {
+        name: person if ("person", name) not in ended else Person(
+            person.id, person.name, person.accounts, person.roles, person.channels, True
+        )
+        for name, person in people.items()
+    }  # fmt: skip
+    return Roster(len(records), people, credentials, invitations, head)
+
+
+def verify_enrolment(signed: SignedEnrolment, invitation: Invitation, trust: RosterTrust) -> None:
+    """Raise :class:`RosterRefused` unless the invitation's secret and the credential itself signed the enrolment."""
+    enrolment = signed.enrolment
+    if enrolment.person != invitation.person or not invitation.iat <= enrolment.iat <= invitation.exp:
+        raise RosterRefused("An enrolment does not fit its invitation.")
+    if enrolment.party != trust.party.id:
+        raise RosterRefused(
+            f"A passkey was enrolled for {enrolment.party}, but this desk is {trust.party.id}.",
+            "Restore the former public_url, or invite the people again.",
+        )
+    try:
+        key = Ed25519PublicKey.from_public_bytes(unb64(invitation.secret_key))
+        key.verify(unb64(signed.secret_signature), _secret_message(enrolment))
+        if signed.assertion.credential != enrolment.credential:
+            raise StatementRefused("An enrolment is signed by another credential.")
+        verify_assertion(
+            signed.assertion,
+            challenge=enrolment.challenge,
+            public_key=unb64(enrolment.public_key),
+            backup_eligible=enrolment.backup_eligible,
+            party=trust.party,
+        )
+    except (InvalidSignature, StatementRefused, BadJSON, ValueError):
+        raise RosterRefused(f"The enrolment of a passkey of {enrolment.person} is not properly signed.") from None
+
+
+def _verified_record(text: str, number: int, head: str, trust: RosterTrust) -> Invitation | End:
+    try:
+        payload, _ = tokens.verify(text, ROSTER_TYPE, trust.keys)
+        record = _RECORD.validate_json(canonical(payload))
+    except (BadJSON, ValueError):
+        raise RosterRefused(f"Record {number} of the roster is not signed by the roster key.") from None
+    if record.version != number or record.previous != head:
+        raise RosterRefused(f"Record {number} of the roster does not follow the one before it.")
+    return record
+
+
+def _verified_enrolments(
+    texts: Sequence[str], invitations: Mapping[str, Invitation], ended: set[tuple[str, str]], trust: RosterTrust
+) -> dict[str, Credential]:
+    credentials: dict[str, Credential] = {}
+    spent: set[str] = set()
+    for text in texts:
+        try:
+            signed = SignedEnrolment.model_validate_json(text)
+        except ValueError:
+            raise RosterRefused("An enrolment in the roster cannot be read.") from None
+        enrolment = signed.enrolment
+        invitation = invitations.get(enrolment.invitation)
+        if invitation is None or enrolment.invitation in spent or enrolment.credential in credentials:
+            raise RosterRefused(f"The enrolment of a passkey of {enrolment.person} has no invitation of its own.")
+        verify_enrolment(signed, invitation, trust)
+        spent.add(enrolment.invitation)
+        credentials[enrolment.credential] = Credential(
+            enrolment.credential,
+            enrolment.person,
+            unb64(enrolment.public_key),
+            enrolment.backup_eligible,
+            ("credential", enrolment.credential) in ended,
+        )
+    return credentials
+
+
+def _secret_message(enrolment: Enrolment) -> bytes:
+    return pre_auth("counterfoil-enrolment", enrolment.to_bytes())
+
+
+def read_record(text: str) -> dict[str, Any]:
+    """The unverified content of a record, for listings of a roster that was verified as a whole."""
+    value = parse_strict(unb64(text.split(".")[1]))
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,83 @@
+"""Rungs: the evidence that a policy is asked with, and what a ticket requires.
+
+A rung is a least amount of evidence. Rungs are ordered by *covers*: one that asks for more of something and for no
+less of anything else covers the other. Requirements are the minimal rungs with which policy allows execution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from counterfoil.values import Frozen
+
+Assurance = Literal["none", "link", "passkey", "passkey_bound"]
+"""How surely the holder was recognised: not at all; by a code sent to their rostered channel; by a passkey with user
+verification; by a passkey that cannot be copied off its device."""
+
+ASSURANCES: tuple[Assurance, ...] = ("none", "link", "passkey", "passkey_bound")
+
+
+class Rung(Frozen):
+    """A least amount of evidence. ``staff``: role → distinct eligible approvals; ``hold``: seconds to wait."""
+
+    holder: Assurance = "none"
+    staff: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    code: bool = False
+    hold: Annotated[int, Field(ge=0)] = 0
+
+    def covers(self, other: Rung) -> bool:
+        """Whether this asks for at least what ``other`` asks for."""
+        return (
+            ASSURANCES.index(self.holder) >= ASSURANCES.index(other.holder)
+            and all(self.staff.get(role, 0) >= count for role, count in other.staff.items())
+            and self.code >= other.code
+            and self.hold >= other.hold
+        )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks for nothing; policy is never asked to execute with it."""
+        return self == Rung()
+
+    def in_words(self) -> str:
+        """One clause for people and models."""
+        parts: list[str] = []
+        if self.holder == "link":
+            parts.append("the account holder confirms with a code sent to them")
+        elif self.holder != "none":
+            parts.append("the account holder confirms with their passkey")
+        for role, count in sorted(self.staff.items()):
+            parts.append(
+                f"{count} {'person' if count == 1 else 'people'} with the role {role} approve{'s' * (count == 1)}"
+            )
+        if self.hold:
+            parts.append(f"a waiting time of {duration(self.hold)} passes without objection")
+        return ", and ".join(parts)
+
+
+def duration(seconds: int) -> str:
+    """Seconds in the largest unit that divides them."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size and seconds % size == 0:
+            count = seconds // size
+            return f"{count} {unit}{'s' * (count != 1)}"
+    return f"{seconds} second{'s' * (seconds != 1)}"
+
+
+DEFAULT_LADDER: Sequence[Rung] = ()
+"""Stands for :func:`default_ladder` over the desk's own roles."""
+
+
+def default_ladder(roles: Iterable[str]) -> tuple[Rung, ...]:
+    """The holder's passkey with the match code; with one approval of a role; with two."""
+    base = Rung(holder="passkey", code=True)
+    return (base, *(base.model_copy(update={"staff": {role: count}}) for count in (1, 2) for role in roles))
+
+
+def minimal(rungs: Iterable[Rung]) -> tuple[Rung, ...]:
+    """Those that cover no other one, in the order given."""
+    every = tuple(rungs)
+    return tuple(rung for rung in every if not any(other != rung and rung.covers(other) for other in every))

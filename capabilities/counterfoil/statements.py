@@ -1,0 +1,98 @@
+"""What a person signs.
+
+A statement binds one person, one seat and one decision to the digests of one envelope and of what the page showed. A
+passkey signs it as its WebAuthn challenge. The challenge is the signed-data blob of an OpenSSH signature
+(PROTOCOL.sshsig) under a namespace of its own for each meaning, so that an approval can never be taken for a decline, a
+sign-in, an enrolment, or a signature over a git commit (T51), and so that stock ``ssh-keygen`` can check it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Literal
+
+from counterfoil.canonical import canonical
+from counterfoil.errors import StatementRefused
+from counterfoil.tickets import Envelope
+from counterfoil.values import Frozen
+
+Decision = Literal["approve", "decline"]
+
+APPROVE_NAMESPACE = "counterfoil-approve@v1.counterfoil"
+DECLINE_NAMESPACE = "counterfoil-decline@v1.counterfoil"
+ENROL_NAMESPACE = "counterfoil-enrol@v1.counterfoil"
+
+NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
+
+HOLDER = "holder"
+STAFF = "staff:"
+
+SEAT = re.compile(r"^(holder|staff:[a-z][a-z0-9_]{0,40})$")
+
+
+class Statement(Frozen):
+    """One person's decision in one seat. ``nonce`` is 32 random bytes that the store spends with it; ``code`` is the
+    match code the person typed. Times are Unix seconds of the store's clock."""
+
+    v: Literal[1] = 1
+    issuer: str
+    envelope: str
+    display: str
+    seat: str
+    person: str
+    credential: str
+    decision: Decision
+    code: str | None
+    nonce: str
+    iat: int
+    exp: int
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes; made once, then kept."""
+        return canonical(self.model_dump(mode="json"))
+
+    @staticmethod
+    def from_bytes(body: bytes) -> Statement:
+        """Read signed bytes; raises :class:`StatementRefused` unless they are exactly what :meth:`to_bytes` writes."""
+        try:
+            statement = Statement.model_validate_json(body)
+        except ValueError:
+            raise StatementRefused("The statement cannot be read.") from None
+        if statement.to_bytes() != body:
+            raise StatementRefused("The statement is not in its canonical form.")
+        return statement
+
+    @property
+    def challenge(self) -> bytes:
+        """What the passkey signs."""
+        return challenge(NAMESPACES[self.decision], self.to_bytes())
+
+
+def challenge(namespace: str, message: bytes) -> bytes:
+    """The blob that an OpenSSH signature over ``message`` signs (openssh PROTOCOL.sshsig, section 3)."""
+    return b"SSHSIG" + b"".join(
+        len(part).to_bytes(4, "big") + part
+        for part in (namespace.encode(), b"", b"sha512", hashlib.sha512(message).digest())
+    )
+
+
+class Assertion(Frozen):
+    """A WebAuthn assertion as it came from the browser; every value base64url without padding."""
+
+    credential: str
+    authenticator_data: str
+    client_data: str
+    signature: str
+
+
+def role_of(seat: str) -> str | None:
+    """The staff role of a seat, or None for the holder's."""
+    return seat.removeprefix(STAFF) if seat.startswith(STAFF) else None
+
+
+def seats_required(envelope: Envelope) -> tuple[str, ...]:
+    """Every seat that some alternative of the requirements has, the holder's first."""
+    holder = any(rung.holder != "none" for rung in envelope.requirements)
+    roles = dict.fromkeys(role for rung in envelope.requirements for role in sorted(rung.staff))
+    return ((HOLDER,) if holder else ()) + tuple(STAFF + role for role in roles)

@@ -1,0 +1,119 @@
+"""Capabilities, orders and roster records as compact JWS (RFC 7515), ES256.
+
+What is checked here, because libraries accept it otherwise: the header is exactly ``alg``, ``kid``, ``typ`` (so no
+``jku``, ``jwk``, ``x5u`` or ``crit`` is ever looked at); the key id is known and pins the algorithm; ``typ`` is the one
+expected; the payload is strict JSON without duplicate keys; issuer and audience are ours; times hold (T30). Single
+use is keyed on ``jti``, never on the text, since signatures and base64 can be spelled in several ways (T29).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
+
+from joserfc import jws
+from joserfc.errors import JoseError
+
+from counterfoil.canonical import canonical, parse_strict, unb64
+from counterfoil.errors import BadJSON, CapabilityRefused, CounterfoilError, OrderRefused
+from counterfoil.keys import ALGORITHM, SigningKey, VerificationKey
+from counterfoil.values import Frozen
+
+MAX_TOKEN = 8192
+"""Characters; ours have about 800. Longer text is not worth decoding."""
+
+CAPABILITY_TYPE: Literal["cf-cap+jwt"] = "cf-cap+jwt"
+ORDER_TYPE: Literal["cf-exec+jwt"] = "cf-exec+jwt"
+
+
+class CapabilityClaims(Frozen):
+    """What a capability says: this principal may redeem this ticket, with exactly these bytes, once, until ``exp``."""
+
+    iss: str
+    aud: str
+    sub: str
+    jti: str
+    ticket: str
+    envelope: str
+    iat: int
+    exp: int
+
+
+class OrderClaims(Frozen):
+    """What an order says: this executor shall run this ticket, redeemed at ``redeemed_at``, not after ``run_by``."""
+
+    iss: str
+    aud: str
+    jti: str
+    ticket: str
+    envelope: str
+    redeemed_at: int
+    run_by: int
+
+
+Claims = TypeVar("Claims", CapabilityClaims, OrderClaims)
+
+
+def sign(key: SigningKey, kind: str, claims: Mapping[str, Any]) -> str:
+    """The compact JWS of ``claims`` with ``typ`` ``kind``."""
+    header = {"alg": ALGORITHM, "kid": key.id, "typ": kind}
+    return jws.serialize_compact(header, canonical(claims), key.jwk, algorithms=[ALGORITHM])
+
+
+def verify(text: str, kind: str, keys: Mapping[str, VerificationKey]) -> tuple[dict[str, Any], str]:
+    """The payload and key id of a token of this kind signed by one of ``keys``; raises :class:`BadJSON` if it is not.
+
+    Says nothing about issuer, audience or time.
+    """
+    parts = text.split(".") if len(text) <= MAX_TOKEN else []
+    if len(parts) != 3:
+        raise BadJSON("The token is not a compact JWS.")
+    header = parse_strict(unb64(parts[0]))
+    if not isinstance(header, dict) or set(header) != {"alg", "kid", "typ"}:
+        raise BadJSON("The token's header is not one of ours.")
+    key = keys.get(header["kid"]) if isinstance(header["kid"], str) else None
+    if key is None or header["alg"] != ALGORITHM or header["typ"] != kind:
+        raise BadJSON("The token is of another kind or signed by an unknown key.")
+    unb64(parts[2])
+    try:
+        payload = jws.deserialize_compact(text, key.jwk, algorithms=[ALGORITHM]).payload
+    except (JoseError, ValueError):
+        raise BadJSON("The token's signature is not valid.") from None
+    value = parse_strict(payload)
+    if not isinstance(value, dict):
+        raise BadJSON("The token's payload is not an object.")
+    return value, key.id
+
+
+def read_capability(
+    text: str, keys: Mapping[str, VerificationKey], *, issuer: str, now: int
+) -> tuple[CapabilityClaims, str]:
+    """The claims and key id of a capability for the authority ``issuer``; raises :class:`CapabilityRefused`."""
+    claims, kid = _read(text, CAPABILITY_TYPE, keys, CapabilityClaims, CapabilityRefused())
+    if claims.iss != issuer or claims.aud != issuer or not claims.iat <= now < claims.exp:
+        raise CapabilityRefused()
+    return claims, kid
+
+
+def read_order(text: str, keys: Mapping[str, VerificationKey], *, issuer: str, executor: str) -> OrderClaims:
+    """The claims of an order for ``executor``; raises :class:`OrderRefused`. Times are the executor's to judge."""
+    claims, _ = _read(text, ORDER_TYPE, keys, OrderClaims, OrderRefused("The order's signature or form is not valid."))
+    if claims.iss != issuer:
+        raise OrderRefused("The order comes from another authority.")
+    if claims.aud != executor:
+        raise OrderRefused("The order is for another executor.")
+    return claims
+
+
+def _read(
+    text: str,
+    kind: Literal["cf-cap+jwt", "cf-exec+jwt"],
+    keys: Mapping[str, VerificationKey],
+    model: type[Claims],
+    refusal: CounterfoilError,
+) -> tuple[Claims, str]:
+    try:
+        payload, kid = verify(text, kind, keys)
+        return model.model_validate(payload), kid
+    except (BadJSON, ValueError):
+        raise refusal from None

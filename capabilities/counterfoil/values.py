@@ -1,0 +1,121 @@
+"""The values that a desk's signatures are written in: accounts, money, facts, receipts."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal, NewType
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Account = NewType("Account", str)
+"""The organisation's own stable id of what an operation touches. In a tool call it is a hint that the organisation's
+directory looks up; connectors and previews only ever receive what the directory found."""
+
+DecimalText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,13})\.[0-9]{2,4}$", examples=["12.50"])]
+"""A non-negative decimal with two to four digits after the point; fits Cedar's ``decimal``."""
+
+
+class Frozen(BaseModel):
+    """A value: strict, closed, immutable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Money(Frozen):
+    """An amount: a decimal string and an ISO 4217 currency. ``"1"`` is not ``1`` and neither is money (T24)."""
+
+    value: DecimalText
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount in units of the currency."""
+        return Decimal(self.value)
+
+    def __str__(self) -> str:
+        return f"{self.value} {self.currency}"
+
+
+class Change(Frozen):
+    """What a person should compare: the state before, and the state after if they approve."""
+
+    before: str
+    after: str
+
+
+class Facts(Frozen):
+    """What a preview read from the organisation's own systems.
+
+    ``owners`` are the accounts that own every object the operation touches; a ticket whose owners are not exactly the
+    account it names is refused (T43). ``guard`` is a version or ETag that the connector applies atomically with the
+    effect; without one the operation counts as ``unguarded``, which policy sees.
+
+    Every field is shown to the person, given to the policy, and compared again before the effect, unless
+    :func:`shown` says otherwise.
+    """
+
+    owners: tuple[Account, ...]
+    guard: str | None = None
+
+
+class Receipt(Frozen):
+    """What a connector returns of an effect that happened."""
+
+    reference: Annotated[str, Field(max_length=200)]
+    summary: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Execution(Frozen):
+    """What a connector may know of the order it runs. The idempotency key is the ticket's id, for providers."""
+
+    ticket: str
+    idempotency_key: str
+    guard: str | None = None
+
+
+class Contact(Frozen):
+    """A person in the organisation's own records: a name for pages, and the address of their notices."""
+
+    name: str
+    email: str
+
+
+class NotExecuted(Exception):
+    """Raised by a connector to promise that no effect took place. Anything else it raises leaves the outcome unknown.
+
+    The text is shown to people and to the AI.
+    """
+
+
+Audience = Literal["everyone", "staff"]
+
+
+class FactStyle(Frozen):
+    """How one fact is shown and used; attached to a field by :func:`fact` and :func:`shown`."""
+
+    label: str | None = None
+    about: str | None = None
+    to: Audience = "everyone"
+    compared: bool = True
+
+
+def fact(*, label: str | None = None, about: str | None = None, to: Audience = "everyone", default: Any = ...) -> Any:
+    """A fact with a ``label`` of its own, shown beside the argument it is ``about``, or to staff only."""
+    return _field(FactStyle(label=label, about=about, to=to), default)
+
+
+def shown(*, label: str | None = None, about: str | None = None, to: Audience = "everyone", default: Any = ...) -> Any:
+    """Like :func:`fact`, for what is displayed and judged but not compared again at execution (scores, texts)."""
+    return _field(FactStyle(label=label, about=about, to=to, compared=False), default)
+
+
+def _field(style: FactStyle, default: Any) -> Any:
+    return Field(default, json_schema_extra={"counterfoil": style.model_dump()})
+
+
+def style_of(model: type[BaseModel], name: str) -> FactStyle:
+    """The style of the field ``name`` of a facts model."""
+    extra = model.model_fields[name].json_schema_extra
+    if isinstance(extra, dict) and "counterfoil" in extra:
+        return FactStyle.model_validate(extra["counterfoil"])
+    return FactStyle()

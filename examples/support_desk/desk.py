@@ -1,0 +1,240 @@
+"""Northlight support: what a small furniture and lighting shop offers an AI.
+
+The AI may read opening hours and policies at once. A refund and a change of the sign-in e-mail it can only request:
+the people whom ``policy.cedar`` asks for decide on the facts that the previews below read from the shop's own records.
+
+``desk`` works on ``state/shop.db`` beside this file, or on the file named by the environment variable
+``SUPPORT_DESK_DATABASE``; either is made and filled when it is first used.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Literal
+
+from business import Business, NotDone, Order, UnknownCustomer, UnknownOrder, amount_text, decimal_text
+from pydantic import BaseModel, Field
+
+from counterfoil import (
+    Account,
+    Change,
+    Contact,
+    Desk,
+    Execution,
+    Facts,
+    Money,
+    NotExecuted,
+    Receipt,
+    Rung,
+    fact,
+    shown,
+)
+
+Topic = Literal["refunds", "returns", "delivery", "warranty", "account_recovery"]
+EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$", max_length=254)]
+
+ONE_DAY = 86_400
+"""Seconds in which the old address can object to a new one that the holder did not confirm."""
+
+
+class OpenDay(BaseModel):
+    """A day and its hours, local time in Gothenburg."""
+
+    day: str
+    opens: str
+    closes: str
+
+
+class Hours(BaseModel):
+    """The days on which the shop answers; on all others it is closed."""
+
+    days: list[OpenDay]
+
+
+class RefundFacts(Facts):
+    """What the person who decides about a refund should know."""
+
+    order: str = fact(label="The order", about="order_id")
+    payment_method: str = fact(label="Goes back to")
+    refundable: Money = fact(label="Can still be refunded")
+    refundable_change: Change = fact(label="Left to refund", about="amount")
+    within_refundable: bool = fact(label="Within what was paid for the order", about="amount")
+    locked: bool = fact(label="Account is locked")
+    fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
+
+
+class RecoveryFacts(Facts):
+    """What the person who decides about a new sign-in e-mail should know."""
+
+    sign_in_email: Change = fact(label="Sign-in e-mail")
+    customer_since: str = fact(label="Customer since")
+    new_address: str = fact(label="The new address in our records", about="new_email")
+    email_in_use: bool = fact(label="Belongs to another customer", about="new_email", to="staff")
+    locked: bool = fact(label="Account is locked")
+    fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
+
+
+class NotInOurRecords(NotExecuted, LookupError):
+    """A request names something that the shop does not have; nothing was changed."""
+
+
+class Customers:
+    """The shop's customers, as Counterfoil's directory: a number, e-mail address or full name means one account."""
+
+    def __init__(self, shop: Business) -> None:
+        self._shop = shop
+
+    async def find(self, hint: str) -> Account | None:
+        """The account, or None where the hint means nobody or more than one customer."""
+        number = self._shop.find_customer(hint)
+        return Account(number) if number else None
+
+    async def person(self, account: Account) -> Contact | None:
+        """The customer, with the address that notices go to (not the sign-in e-mail, which a request may change)."""
+        number = self._shop.find_customer(account)
+        if number != account:
+            return None
+        customer = self._shop.customer(account)
+        return Contact(name=customer.name, email=customer.email)
+
+
+def build(database: Path) -> Desk:
+    """The desk over the shop's database at this path."""
+    shop = Business(database)
+    desk = Desk("Northlight support", directory=Customers(shop), roles=["finance", "identity"])
+    offer_information(desk, shop)
+    offer_refunds(desk, shop)
+    offer_account_recovery(desk, shop)
+    return desk
+
+
+def offer_information(desk: Desk, shop: Business) -> None:
+    """Reads that touch nobody's data."""
+
+    @desk.read
+    async def opening_hours() -> Hours:
+        """When Northlight's shop and support are open."""
+        return Hours(days=[OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in shop.opening_hours()])
+
+    @desk.read
+    async def explain_policy(topic: Topic) -> str:
+        """What Northlight's rules say about refunds, returns, delivery, warranty or account_recovery."""
+        return shop.policy(topic)
+
+
+def offer_refunds(desk: Desk, shop: Business) -> None:
+    """Money back, once per ticket and only on the payment that people looked at."""
+
+    @desk.operation(counts="amount")
+    async def refund(execution: Execution, account: Account, order_id: str, amount: Money) -> Receipt:
+        """Refund part or all of an order to its original payment method."""
+        try:
+            done = shop.refund(
+                execution.idempotency_key, order_id, whole_cents(amount), amount.currency, execution.guard
+            )
+        except NotDone as refusal:
+            raise NotExecuted(str(refusal)) from refusal
+        return Receipt(reference=done.reference, summary=done.summary)
+
+    @refund.preview
+    async def refund_facts(account: Account, order_id: str, amount: Money) -> RefundFacts:
+        try:
+            order = shop.order(order_id)
+        except UnknownOrder as error:
+            raise NotInOurRecords(str(error)) from error
+        owner = shop.customer(order.customer)
+        left = order.refundable - int(amount.amount * 100)
+        within = amount.currency == order.currency and 0 < amount.amount * 100 <= order.refundable
+        return RefundFacts(
+            owners=(Account(order.customer),),
+            guard=str(order.version),
+            order=order_text(order),
+            payment_method=order.method,
+            refundable=Money(value=decimal_text(order.refundable), currency=order.currency),
+            refundable_change=Change(
+                before=amount_text(order.refundable, order.currency),
+                after=amount_text(left, order.currency) if within else "not possible",
+            ),
+            within_refundable=within,
+            locked=owner.locked,
+            fraud=owner.fraud_score,
+        )
+
+    @refund.lookup
+    async def find_refund(execution: Execution) -> Receipt | None:
+        done = shop.find_refund(execution.idempotency_key)
+        return Receipt(reference=done.reference, summary=done.summary) if done else None
+
+    @refund.undo
+    async def cancel_refund(execution: Execution, receipt: Receipt) -> Receipt:
+        try:
+            done = shop.cancel_refund(execution.idempotency_key, receipt.reference)
+        except NotDone as refusal:
+            raise NotExecuted(str(refusal)) from refusal
+        return Receipt(reference=done.reference, summary=done.summary)
+
+
+def offer_account_recovery(desk: Desk, shop: Business) -> None:
+    """A new sign-in e-mail: by the holder's passkey, or where that is lost by two colleagues and a day's wait."""
+    holder = Rung(holder="passkey", code=True)
+    colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
+
+    @desk.operation(title="Change the sign-in e-mail", ladder=[holder, colleagues])
+    async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
+        """Let a customer who can't sign in any more use another e-mail address to sign in."""
+        try:
+            done = shop.change_sign_in_email(execution.idempotency_key, account, new_email, execution.guard)
+        except NotDone as refusal:
+            raise NotExecuted(str(refusal)) from refusal
+        return Receipt(reference=done.reference, summary=done.summary)
+
+    @recover_account.preview
+    async def recovery_facts(account: Account, new_email: EmailAddress) -> RecoveryFacts:
+        try:
+            customer = shop.customer(account)
+        except UnknownCustomer as error:
+            raise NotInOurRecords(str(error)) from error
+        in_use = shop.address_in_use(new_email, besides=account)
+        seen = shop.address_first_seen(new_email, account)
+        return RecoveryFacts(
+            owners=(account,),
+            guard=str(customer.version),
+            sign_in_email=Change(before=customer.sign_in_email, after=new_email),
+            customer_since=day_text(customer.customer_since),
+            new_address=f"an address of this customer since {day_text(seen)}" if seen else "never seen before",
+            email_in_use=in_use,
+            locked=customer.locked,
+            fraud=customer.fraud_score,
+        )
+
+    @recover_account.lookup
+    async def find_change(execution: Execution) -> Receipt | None:
+        done = shop.find_sign_in_change(execution.idempotency_key)
+        return Receipt(reference=done.reference, summary=done.summary) if done else None
+
+
+def whole_cents(amount: Money) -> int:
+    """The amount in cents; raises NotExecuted for a fraction of a cent, which no payment method can carry."""
+    cents = amount.amount * 100
+    if cents != int(cents):
+        raise NotExecuted(f"No money was moved: {amount} is no whole number of cents.")
+    return int(cents)
+
+
+def order_text(order: Order) -> str:
+    """An order in one line: what was bought, when it came, what it cost."""
+    bought = ", ".join(f"{line.quantity} × {line.product}" for line in order.lines)
+    arrived = f"delivered on {day_text(order.delivered)}" if order.delivered else "not delivered yet"
+    return f"{bought}; {arrived}; total {amount_text(order.total, order.currency)}"
+
+
+def day_text(day: str) -> str:
+    """A date for people: ``3 May 2024``."""
+    when = date.fromisoformat(day)
+    return f"{when.day} {when:%B %Y}"
+
+
+FOLDER = Path(__file__).resolve().parent
+desk = build(Path(os.environ.get("SUPPORT_DESK_DATABASE") or FOLDER / "state" / "shop.db"))

@@ -1,0 +1,293 @@
+"""What administrators do, as verbs with JSON in and out.
+
+The command line calls these verbs in its own process when it owns the state folder, and through the serving process's
+private socket when that one does (``admin_socket.py``): the same code either way. Whoever may open the state folder may
+use them; the socket has the folder's rights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from counterfoil import leaves, roster
+from counterfoil.authority import Authority
+from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
+from counterfoil.evidence import met_but_for_time
+from counterfoil.roster import record_digest, verify_roster
+from counterfoil.store import Notice, Principal, StoredStatement
+from counterfoil.tickets import State, Ticket
+from counterfoil_server.bearer import new_token, token_digest
+
+JSONObject = dict[str, Any]
+
+VERBS = frozenset(
+    {
+        "tickets_list", "tickets_show", "revoke", "suspend", "resume", "suspensions", "people_list",
+        "roster_head", "roster_append", "principals_add", "principals_list", "principals_disable",
+        "notices_list", "calls_list", "doctor",
+    }
+)  # fmt: skip
+"""The verbs that may be called by name."""
+
+
+class Administration:
+    """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens."""
+
+    def __init__(
+        self, authority: Authority, *, verify_log: Callable[[], Any], forget_principals: Callable[[], None]
+    ) -> None:
+        self._authority = authority
+        self._verify_log = verify_log
+        self._forget_principals = forget_principals
+
+    async def call(self, verb: str, arguments: JSONObject) -> Any:
+        """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
+        if verb not in VERBS:
+            raise BadArguments(f"There is no verb {verb[:40]!r}.")
+        try:
+            return await getattr(self, verb)(**arguments)
+        except TypeError as error:
+            raise BadArguments(f"The verb {verb} does not take these arguments: {error}.") from None
+
+    # Tickets
+
+    async def tickets_list(
+        self, *, state: str | None = None, account: str | None = None, principal: str | None = None, limit: int = 50
+    ) -> list[JSONObject]:
+        """The newest tickets, one line each."""
+        try:
+            states = (State(state),) if state else ()
+        except ValueError:
+            raise UnknownName(f"There is no state {state!r}.", f"Use one of {', '.join(State)}.") from None
+        found = await self._authority.store.tickets(states=states, account=account, principal=principal, limit=limit)
+        return [line(ticket) for ticket in found]
+
+    async def tickets_show(self, *, ticket: str) -> JSONObject:
+        """Everything that is stored of one ticket, with what it still waits for."""
+        store = self._authority.store
+        found = await store.ticket(ticket)
+        if found is None:
+            raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
+        envelope = found.envelope
+        statements = await store.statements(ticket)
+        return line(found) | {
+            "arguments": envelope.argument_values,
+            "facts": envelope.fact_values,
+            "note": envelope.note,
+            "requirements": [rung.in_words() for rung in envelope.requirements],
+            "waiting_for": await self._waiting_for(found, statements),
+            "refusal": found.refusal,
+            "statements": [signed(stored) for stored in statements],
+            "notices": [notice(sent) for sent in await store.notices(ticket)],
+            "log": [
+                {"index": leaf.index, "event": leaf.values["event"], "at": leaf.values["at"]}
+                for leaf in await store.leaves(ticket=ticket)
+            ],
+            "hold_until": found.hold_until,
+            "redeemed_at": found.redeemed_at,
+            "digest": found.digest,
+        }
+
+    async def _waiting_for(self, ticket: Ticket, statements: list[StoredStatement]) -> list[str]:
+        if ticket.state is not State.PENDING:
+            return []
+        try:
+            evidence = await self._authority.judge.evidence(ticket, statements)
+        except CounterfoilError as error:
+            return [error.happened]
+        if met_but_for_time(ticket.envelope.requirements, evidence.reached):
+            return []
+        return [rung.in_words() for rung in ticket.envelope.requirements]
+
+    # Stopping
+
+    async def revoke(self, *, scope: str, reason: str = "revoked by an administrator") -> JSONObject:
+        """End what is open in the scope; answers how many tickets were revoked, executing, and done."""
+        found = await self._authority.revoke(scope, reason)
+        self._forget_principals()
+        return {"scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done}
+
+    async def suspend(self, *, scope: str, reason: str = "suspended by an administrator") -> JSONObject:
+        """Bar the scope until resumed."""
+        await self._authority.suspend(scope, reason)
+        return {"scope": scope, "suspended": True}
+
+    async def resume(self, *, scope: str) -> JSONObject:
+        """Lift a suspension."""
+        return {"scope": scope, "resumed": await self._authority.resume(scope)}
+
+    async def suspensions(self) -> list[JSONObject]:
+        """All of them."""
+        return [
+            {"scope": found.scope, "final": found.final, "since": found.since, "reason": found.reason}
+            for found in await self._authority.store.suspensions()
+        ]
+
+    # People and principals
+
+    async def people_list(self) -> list[JSONObject]:
+        """The verified roster."""
+        verified = await self._authority.judge.roster()
+        return [
+            {
+                "person": person.id,
+                "name": person.name,
+                "accounts": sorted(person.accounts),
+                "roles": sorted(person.roles),
+                "channels": list(person.channels),
+                "passkeys": len(verified.credentials_of(person.id)),
+                "disabled": person.ended,
+            }
+            for person in verified.people.values()
+        ]
+
+    async def roster_head(self) -> JSONObject:
+        """What the next record must carry: its version and the digest of the record before it."""
+        verified = await self._authority.judge.roster()
+        return {"version": verified.version + 1, "previous": verified.head, "now": self._authority.store.now()}
+
+    async def roster_append(self, *, record: str) -> JSONObject:
+        """Append a record that the roster key signed; raises :class:`RosterRefused` unless the whole still verifies."""
+        store, judge = self._authority.store, self._authority.judge
+        verified = verify_roster([*await store.roster_records(), record], await store.enrolments(), judge.trust)
+        if verified.head != record_digest(record):
+            raise RosterRefused()
+        values = roster.read_record(record)
+        about = str(values.get("person") or values.get("id"))
+        leaf = leaves.administered("roster", record=record_digest(record), person=about, type=str(values.get("type")))
+        await store.add_roster_record(record, version=verified.version, leaf=leaf)
+        return {"version": verified.version}
+
+    async def principals_add(self, *, name: str, owner: str | None = None) -> JSONObject:
+        """Add an agent's credential; its token is in the answer and nowhere else."""
+        if owner is not None and owner not in (await self._authority.judge.roster()).people:
+            raise UnknownName(f"There is no person {owner}.", "List them with 'counterfoil people list'.")
+        if not name or len(name) > 100 or not name.isprintable() or any(mark in name for mark in '|:" \\'):
+            raise BadArguments("A principal's name has up to 100 printable characters without spaces, quotes, : or |.")
+        token = new_token()
+        principal = Principal(name, owner, self._authority.store.now(), None)
+        leaf = leaves.administered("principal_added", principal=name, owner=owner)
+        await self._authority.store.add_principal(principal, token_digest(token), leaf)
+        return {"principal": name, "owner": owner, "token": token}
+
+    async def principals_list(self) -> list[JSONObject]:
+        """All, with when they were added and disabled."""
+        return [
+            {
+                "principal": found.id,
+                "owner": found.owner,
+                "created_at": found.created_at,
+                "disabled_at": found.disabled_at,
+            }
+            for found in await self._authority.store.principals()
+        ]
+
+    async def principals_disable(self, *, name: str) -> JSONObject:
+        """Its token works no longer, from the next call on."""
+        leaf = leaves.administered("principal_disabled", principal=name)
+        await self._authority.store.disable_principal(name, leaf)
+        self._forget_principals()
+        return {"principal": name, "disabled": True}
+
+    # Looking
+
+    async def notices_list(self, *, ticket: str | None = None, limit: int = 50) -> list[JSONObject]:
+        """The outbox."""
+        return [notice(found) for found in await self._authority.store.notices(ticket, limit)]
+
+    async def calls_list(self, *, limit: int = 50) -> list[JSONObject]:
+        """Recorded tool calls."""
+        return [
+            {
+                "at": call.at,
+                "principal": call.principal,
+                "tool": call.tool,
+                "ticket": call.ticket,
+                "status": call.status,
+            }
+            for call in await self._authority.store.calls(limit)
+        ]
+
+    async def doctor(self) -> list[JSONObject]:
+        """Checks of what is stored: each with a name, whether it holds, and what to do if not."""
+        store = self._authority.store
+        checks: list[JSONObject] = []
+
+        async def check(name: str, run: Callable[[], Any], remedy: str) -> None:
+            try:
+                said = await run()
+                checks.append({"check": name, "ok": True, "says": said or "fine"})
+            except TamperDetected as error:
+                checks.append({"check": name, "ok": False, "says": error.happened, "remedy": remedy})
+            except CounterfoilError as error:
+                checks.append({"check": name, "ok": False, "says": error.happened, "remedy": error.remedy})
+
+        async def roster_check() -> str:
+            verified = await self._authority.judge.roster()
+            return f"{len(verified.people)} people, {len(verified.credentials)} passkeys, version {verified.version}"
+
+        async def unknown_check() -> str:
+            unknown = await store.tickets(states=(State.UNKNOWN,), limit=1000)
+            if unknown:
+                raise UnknownName(
+                    f"{len(unknown)} ticket(s) have an unknown outcome.",
+                    "Look at each with 'counterfoil tickets show'.",
+                )
+            return "every outcome is known"
+
+        async def notices_check() -> str:
+            failed = [found for found in await store.notices(limit=1000) if found.state == "failed"]
+            if failed:
+                raise UnknownName(f"{len(failed)} notice(s) could not be delivered.", "Check [smtp] and the addresses.")
+            return "no failed notices"
+
+        async def log_check() -> str:
+            await self._verify_log()
+            return "every leaf follows from the one before it"
+
+        await check("log", log_check, "Compare with a backup; somebody changed the database outside Counterfoil.")
+        await check("roster", roster_check, "Restore the roster from a backup.")
+        await check("outcomes", unknown_check, "")
+        await check("notices", notices_check, "")
+        return checks
+
+
+def line(ticket: Ticket) -> JSONObject:
+    """One ticket in a listing."""
+    return {
+        "ticket": ticket.id,
+        "state": ticket.state.value,
+        "operation": ticket.operation,
+        "account": ticket.account,
+        "principal": ticket.principal,
+        "delivery": ticket.delivery,
+        "requested_at": ticket.requested_at,
+        "expires_at": ticket.expires_at,
+        "outcome": ticket.outcome,
+    }
+
+
+def signed(stored: StoredStatement) -> JSONObject:
+    """One statement in a listing."""
+    return {
+        "seat": stored.seat,
+        "person": stored.person,
+        "decision": stored.decision,
+        "recorded_at": stored.recorded_at,
+    }
+
+
+def notice(found: Notice) -> JSONObject:
+    """One outbox row in a listing."""
+    return {
+        "id": found.id,
+        "ticket": found.ticket,
+        "kind": found.kind,
+        "recipient": found.recipient,
+        "state": found.state,
+        "tries": found.tries,
+        "error": found.error,
+        "created_at": found.created_at,
+        "sent_at": found.sent_at,
+    }

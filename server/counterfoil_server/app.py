@@ -1,0 +1,308 @@
+"""The composition root: the only place where parts are wired together.
+
+One process runs all roles over one state folder. The parts meet in the store and the authority; what one layer needs of
+another (a link for a message, an order for the executor) it gets here as a function.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import anyio
+import uvicorn
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Mount, Route
+
+from counterfoil.authority import Authority, Times
+from counterfoil.errors import SettingsError
+from counterfoil.judgement import Judge
+from counterfoil.roster import RosterTrust
+from counterfoil.store import Caps, Notice
+from counterfoil.tickets import Event
+from counterfoil_server import admin_socket, key_files
+from counterfoil_server.administration import Administration
+from counterfoil_server.config import Configuration
+from counterfoil_server.conversation import Conversation
+from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
+from counterfoil_server.execution.executor import Executor
+from counterfoil_server.execution.ledger import Ledger
+from counterfoil_server.notices import Delivery, Described, Mailbox, SMTPTransport, Transport, mailbox_routes
+from counterfoil_server.store import SQLiteStore, StateFolder
+from counterfoil_server.verification import Verification
+
+logger = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+DATABASE = "counterfoil.db"
+LEDGER = "ledger.db"
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What demo mode adds: messages stay in a mailbox whose page asks for the code on the operator's terminal."""
+
+    operator_code: str
+    mailbox: Mailbox
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that one process runs, wired together."""
+
+    configuration: Configuration
+    authority: Authority
+    store: SQLiteStore
+    executor: Executor
+    engine: LocalEngine
+    dispatcher: Dispatcher
+    conversation: Conversation
+    verification: Verification
+    delivery: Delivery | None
+    administration: Administration
+
+
+@asynccontextmanager
+async def open_parts(configuration: Configuration, *, transport: Transport | None = None) -> AsyncIterator[Parts]:
+    """Own the state folder and wire the parts; nothing listens or runs yet.
+
+    ``transport`` sends the notices; without one they wait in the outbox. Raises StateFolderInUse, and every refusal of
+    settings, desk, policy, keys and store.
+    """
+    desk, policy = configuration.desk, configuration.load_policy()
+    with StateFolder.open(configuration.state):
+        fresh = not (configuration.state / DATABASE).exists()
+        keys = key_files.load_or_create(configuration.state / "keys", roster_key=configuration.roster_key, fresh=fresh)
+        ledger = Ledger(configuration.state / LEDGER)
+        try:
+            async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log) as store:
+                await _pin_party(store, configuration)
+                judge = Judge(
+                    desk=desk,
+                    policy=policy,
+                    store=store,
+                    trust=RosterTrust(keys.roster_keys, ledger.roster_version(), configuration.party),
+                    log_key=keys.secrets.log,
+                )
+                yield _wire(configuration, keys, store, judge, ledger, transport)
+        finally:
+            ledger.close()
+
+
+def _wire(
+    configuration: Configuration,
+    keys: key_files.Keys,
+    store: SQLiteStore,
+    judge: Judge,
+    ledger: Ledger,
+    transport: Transport | None,
+) -> Parts:
+    settings = configuration.settings
+    authority = Authority(
+        issuer=configuration.issuer,
+        tenant=settings.tenant,
+        executor=settings.executor,
+        judge=judge,
+        keys=keys.ring,
+        secrets=keys.secrets,
+        times=Times(ticket=settings.times.ticket, capability=settings.times.capability, run=settings.times.run),
+        caps=Caps(settings.caps.per_principal, settings.caps.per_account, settings.caps.per_conversation),
+    )
+    wakers: list[Callable[[], None]] = []
+
+    def wake() -> None:
+        """Something was requested, decided or done: whoever waits for that looks now."""
+        for waker in wakers:
+            waker()
+
+    async def report(ticket: str, event: Event, outcome: dict[str, object]) -> None:
+        await authority.report(ticket, event, outcome)
+        wake()
+
+    executor = Executor(
+        name=settings.executor,
+        issuer=configuration.issuer,
+        judge=Judge(
+            desk=judge.desk,
+            policy=configuration.load_policy(),
+            store=store,
+            trust=judge.trust,
+            log_key=keys.secrets.log,
+        ),
+        authority_keys=lambda: keys.ring.verification_keys,
+        ledger=ledger,
+        log_key=keys.secrets.log,
+        report=report,
+    )
+    engine = LocalEngine(executor)
+    dispatcher = Dispatcher(authority, executor, engine)
+    organisation = judge.desk.name
+    verification = Verification(authority, public_url=settings.public_url, organisation=organisation, on_decided=wake)
+    delivery = None
+    if transport is not None:
+        delivery = Delivery(
+            store,
+            transport,
+            verification.make_link,
+            describer(authority, organisation),
+            link_lifetime=settings.times.link,
+        )
+        wakers.append(delivery.wake)
+    wakers.append(dispatcher.wake)
+    conversation = Conversation(
+        authority,
+        organisation=organisation,
+        allowed_hosts=allowed_hosts(configuration),
+        allowed_origins=[settings.public_url],
+        run_order=lambda ticket, order: executor.run(ticket.id, order),
+        wake=wake,
+        version=VERSION,
+    )
+    administration = Administration(
+        authority, verify_log=store.verify_log, forget_principals=conversation.forget_principals
+    )
+    return Parts(
+        configuration,
+        authority,
+        store,
+        executor,
+        engine,
+        dispatcher,
+        conversation,
+        verification,
+        delivery,
+        administration,
+    )
+
+
+def application(parts: Parts, *, demo: Demo | None = None) -> Starlette:
+    """The HTTP application: MCP at ``/mcp``, the pages, ``/healthz``; in demo mode the mailbox as well."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with parts.conversation.lifespan(), anyio.create_task_group() as group:
+            group.start_soon(parts.dispatcher.run)
+            group.start_soon(admin_socket.serve, parts.administration, parts.configuration.state)
+            if parts.delivery is not None:
+                group.start_soon(parts.delivery.run)
+            try:
+                yield
+            finally:
+                group.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    await parts.engine.settle()
+
+    async def health(_: Request) -> JSONResponse:
+        return JSONResponse({"status": "ok"})
+
+    routes = [
+        Mount("/mcp", parts.conversation.asgi_app()),
+        Route("/healthz", health),
+        *parts.verification.routes(),
+    ]
+    if demo is not None:
+        routes += mailbox_routes(
+            demo.mailbox, operator_code=demo.operator_code, organisation=parts.authority.judge.desk.name
+        )
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[
+            Middleware(TrustedHostMiddleware, allowed_hosts=host_names(parts.configuration), www_redirect=False)
+        ],
+    )
+
+
+async def serve(
+    configuration: Configuration,
+    *,
+    transport: Transport | None = None,
+    demo: Demo | None = None,
+    ready: Callable[[Parts, str], Awaitable[None]] | None = None,
+) -> None:
+    """Serve until a signal; or until ``ready``, called once listening with the base URL, returns."""
+    async with open_parts(configuration, transport=demo.mailbox if demo else transport) as parts:
+        with listening_socket(configuration) as listener:
+            address = f"http://localhost:{listener.getsockname()[1]}"
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    application(parts, demo=demo), log_level="warning", access_log=False, server_header=False
+                )
+            )
+            async with anyio.create_task_group() as group:
+                group.start_soon(_until_stopped, server, listener, group.cancel_scope)
+                while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
+                    await anyio.sleep(0.01)
+                if ready is not None:
+                    await ready(parts, address)
+                    server.should_exit = True
+
+
+async def _until_stopped(server: uvicorn.Server, listener: socket.socket, scope: anyio.CancelScope) -> None:
+    await server.serve(sockets=[listener])
+    scope.cancel()
+
+
+def listening_socket(configuration: Configuration) -> socket.socket:
+    """A bound socket; raises :class:`SettingsError` where the address is taken."""
+    host, port = configuration.settings.host, configuration.port
+    try:
+        return socket.create_server((host, port), reuse_port=False, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"Cannot listen on {host}:{port}: {error.strerror}.", "Stop what listens there, or set another 'port'."
+        ) from None
+
+
+def host_names(configuration: Configuration) -> list[str]:
+    """The host names by which this server may be addressed."""
+    public = urlsplit(configuration.settings.public_url).hostname or "localhost"
+    return list(dict.fromkeys([public, "localhost", "127.0.0.1", *configuration.settings.allowed_hosts]))
+
+
+def allowed_hosts(configuration: Configuration) -> list[str]:
+    """The Host headers that the MCP endpoint accepts."""
+    return [spelling for name in host_names(configuration) for spelling in (name, f"{name}:*")]
+
+
+def describer(authority: Authority, organisation: str) -> Callable[[Notice], Awaitable[Described]]:
+    """What a message may say of its notice: organisation, operation title and time; nothing of the request."""
+
+    async def describe(notice: Notice) -> Described:
+        ticket = await authority.store.ticket(notice.ticket) if notice.ticket is not None else None
+        operation = authority.judge.desk.operations.get(ticket.operation) if ticket is not None else None
+        at = notice.created_at if ticket is None else ticket.ended_at or ticket.requested_at
+        return Described(organisation, operation.title if operation else organisation, at)
+
+    return describe
+
+
+def smtp_transport(configuration: Configuration) -> SMTPTransport | None:
+    """The transport of the [smtp] settings, if there are any."""
+    smtp = configuration.settings.smtp
+    if smtp is None:
+        return None
+    return SMTPTransport(
+        smtp.host, smtp.port, sender=smtp.sender, username=smtp.username, password=smtp.password, tls=smtp.tls
+    )
+
+
+async def _pin_party(store: SQLiteStore, configuration: Configuration) -> None:
+    """Refuse a silent change of the passkeys' host: it would void every passkey."""
+    pinned = await store.setting("rp_id")
+    if pinned is None:
+        await store.put_setting("rp_id", configuration.party.id)
+    elif pinned != configuration.party.id:
+        raise SettingsError(
+            f"The passkeys of this state folder are bound to the host {pinned}, but public_url is at"
+            f" {configuration.party.id}.",
+            "Restore public_url; or use a fresh state folder and invite everyone again.",
+        )

@@ -1,0 +1,149 @@
+"""Direct delivery: what is approved is minted for, redeemed and handed to the engine, at once and after restarts.
+
+The dispatcher has no power of its own: it calls the authority's door and the executor. It wakes when a decision was
+made, and looks by itself every second for holds that ended, tickets that expired, and work that a crash left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Protocol
+
+from counterfoil.authority import Authority
+from counterfoil.errors import CounterfoilError, StoreFailed, WrongState
+from counterfoil.tickets import State, Ticket
+from counterfoil_server.execution.executor import Executor
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = 1.0
+"""Seconds between looks when nothing wakes the dispatcher."""
+
+RECONCILE_EVERY = 60
+"""Looks between two questions about outcomes that are unknown."""
+
+RETRY_AFTER = 30
+"""Looks before a ticket that could not be redeemed is tried again."""
+
+
+class Engine(Protocol):
+    """Where orders are run. A workflow engine for operations of many steps fits here."""
+
+    async def submit(self, ticket: Ticket, order: str) -> None:
+        """Start running the order; returns at once."""
+
+    async def settle(self) -> None:
+        """Wait until nothing is running."""
+
+
+class LocalEngine:
+    """Runs each order as a task of this process; one effect per ticket needs no more."""
+
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def submit(self, ticket: Ticket, order: str) -> None:
+        """Start a task for the order."""
+        task = asyncio.create_task(self._run(ticket.id, order), name=f"order {ticket.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def settle(self) -> None:
+        """Wait for every task."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _run(self, ticket: str, order: str) -> None:
+        try:
+            await self._executor.run(ticket, order)
+        except CounterfoilError as error:
+            logger.error("Order for %s could not be finished: %s", ticket, error)
+        except Exception:
+            logger.exception("Order for %s failed", ticket)
+
+
+class Dispatcher:
+    """Drives approved tickets through the door, one process per state folder."""
+
+    def __init__(self, authority: Authority, executor: Executor, engine: Engine) -> None:
+        self._authority = authority
+        self._executor = executor
+        self._engine = engine
+        self._wake = asyncio.Event()
+        self._not_before: dict[str, int] = {}
+        self._looks = 0
+
+    def wake(self) -> None:
+        """Something was decided: look now."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Recover, then look until cancelled. A failing store is waited out, not died of."""
+        await self._guarded(self.recover)
+        while True:
+            await self._guarded(self.look)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
+            self._wake.clear()
+
+    async def recover(self) -> None:
+        """Go on where a former process stopped: complete decisions, run redeemed orders, settle started effects."""
+        store = self._authority.store
+        for ticket in await store.tickets(states=(State.PENDING, State.APPROVED), limit=100_000):
+            if ticket.state is State.APPROVED or await store.statements(ticket.id):
+                await self._advance(ticket)
+        for ticket in await store.tickets(states=(State.EXECUTING,), limit=100_000):
+            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:
+                await self._engine.submit(ticket, self._authority.order(ticket))
+            else:
+                await self._executor.recover(ticket)
+        await self._reconcile()
+
+    async def look(self) -> None:
+        """Expire what is due, redeem what is ready, now and then ask about unknown outcomes."""
+        self._looks += 1
+        store = self._authority.store
+        await store.expire_due()
+        for ticket in await store.ready():
+            if self._not_before.get(ticket.id, 0) <= self._looks:
+                await self._redeem(ticket)
+        if self._looks % RECONCILE_EVERY == 0:
+            await self._reconcile()
+
+    async def _redeem(self, ticket: Ticket) -> None:
+        try:
+            delivered = await self._authority.deliver(ticket.id)
+        except StoreFailed:
+            raise
+        except WrongState:
+            return
+        except CounterfoilError as error:
+            logger.error("Ticket %s cannot be redeemed: %s", ticket.id, error)
+            self._not_before[ticket.id] = self._looks + RETRY_AFTER
+            return
+        self._not_before.pop(ticket.id, None)
+        if delivered is not None:
+            await self._engine.submit(*delivered)
+
+    async def _advance(self, ticket: Ticket) -> None:
+        try:
+            await self._authority.advance(ticket.id)
+        except StoreFailed:
+            raise
+        except CounterfoilError as error:
+            logger.error("Ticket %s cannot go on: %s", ticket.id, error)
+
+    async def _reconcile(self) -> None:
+        for ticket in await self._authority.store.tickets(states=(State.UNKNOWN,), limit=1000):
+            await self._executor.recover(ticket)
+
+    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except CounterfoilError as error:
+            logger.error("The dispatcher waits: %s", error)
+        except Exception:
+            logger.exception("The dispatcher failed and goes on")

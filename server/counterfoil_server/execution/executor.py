@@ -1,0 +1,283 @@
+"""The executor: the only thing that calls a connector, and only for an order that it verified itself.
+
+It shares a database with the rest in the embedded deployment, and treats every row of it as hearsay. Its own are: the
+authority's public keys, the roster's public key, the desk and policy it loaded from files, and its ledger. The
+sequence for one order is in :meth:`Executor.run`; whatever fails before ``start`` is ``not_executed``, whatever fails
+after it is ``unknown`` unless the connector promised that nothing happened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from counterfoil.canonical import canonical, parse_strict
+from counterfoil.desk import Operation
+from counterfoil.errors import CounterfoilError, OrderRefused, TamperDetected
+from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
+from counterfoil.keys import VerificationKey
+from counterfoil.log import check_link
+from counterfoil.proof import Proven, verify_envelope, verify_evidence
+from counterfoil.store import Store
+from counterfoil.tickets import Envelope, Event, Ticket
+from counterfoil.values import Execution, Facts, NotExecuted, Receipt
+from counterfoil_server.execution.ledger import Effect, Ledger
+
+logger = logging.getLogger(__name__)
+
+Report = Callable[[str, Event, dict[str, object]], Awaitable[object]]
+"""Takes ticket id, event and outcome: how the executor tells the authority."""
+
+MAX_OUTCOME = 16_384
+"""Bytes of a receipt as JSON; a connector that returns more did something, but what it says is cut down to that."""
+
+LEAVES_AT_ONCE = 1000
+
+
+class Executor:
+    """Runs orders addressed to ``name``."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        issuer: str,
+        judge: Judge,
+        authority_keys: Callable[[], Mapping[str, VerificationKey]],
+        ledger: Ledger,
+        log_key: bytes,
+        report: Report,
+    ) -> None:
+        self.name = name
+        self.issuer = issuer
+        self.judge = judge
+        self.ledger = ledger
+        self._authority_keys = authority_keys
+        self._log_key = log_key
+        self._report = report
+        self._running: set[str] = set()
+
+    @property
+    def store(self) -> Store:
+        """Where the envelope, statements and roster records are read, all unbelieved."""
+        return self.judge.store
+
+    async def run(self, ticket_id: str, order: str) -> None:
+        """Verify the order, start its effect at most once, and report what came of it. Raises only StoreFailed."""
+        if ticket_id in self._running:
+            return
+        self._running.add(ticket_id)
+        try:
+            await self._run(ticket_id, order)
+        finally:
+            self._running.discard(ticket_id)
+
+    async def _run(self, ticket_id: str, order: str) -> None:
+        before = await asyncio.to_thread(self.ledger.effect, self.issuer, ticket_id)
+        if before is not None:
+            await self._report_known(ticket_id, before)
+            return
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None:
+            logger.error("An order names a ticket that is not stored: %s", ticket_id)
+            return
+        try:
+            proven = await self.prove(ticket, order)
+            facts = await self._fresh_facts(proven)
+            await self._ask_policy(proven, facts)
+        except CounterfoilError as error:
+            logger.warning("Order for %s refused: %s", ticket_id, error)
+            await self._report(ticket_id, Event.REPORT_NOT_EXECUTED, {"reason": error.happened, "code": error.code})
+            return
+        await self._effect(proven, facts)
+
+    async def prove(self, ticket: Ticket, order: str) -> Proven:
+        """Everything that must hold of order, envelope, feed, roster and signatures; raises a refusal."""
+        claims, envelope = verify_envelope(
+            order,
+            ticket.envelope_bytes,
+            issuer=self.issuer,
+            executor=self.name,
+            keys=self._authority_keys(),
+            now=self.store.now(),
+        )
+        if envelope.ticket != ticket.id:
+            raise OrderRefused("The order and the stored request name different tickets.")
+        await self.follow_log()
+        if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):
+            raise OrderRefused("The ticket was stopped before it was redeemed.")
+        roster = await self.judge.roster()
+        await asyncio.to_thread(self.ledger.saw_roster, roster.version)
+        statements = [signed_statement(stored) for stored in await self.store.statements(envelope.ticket)]
+        return verify_evidence(
+            claims,
+            envelope,
+            ticket.envelope_bytes,
+            statements,
+            roster=roster,
+            party=self.judge.trust.party,
+            display_of=self.judge.display_digests(envelope),
+        )
+
+    async def follow_log(self) -> None:
+        """Read what the log says since the last time; raises :class:`TamperDetected` if it does not continue."""
+        index, mac = await asyncio.to_thread(self.ledger.head)
+        if index >= 0:
+            last = await self.store.leaves(after=index - 1, limit=1)
+            if not last or last[0].index != index or last[0].mac != mac:
+                raise TamperDetected("The log is older than, or different from, what the executor has seen of it.")
+        while leaves := await self.store.leaves(after=index, limit=LEAVES_AT_ONCE):
+            for leaf in leaves:
+                if leaf.index != index + 1 or leaf.values["n"] != leaf.index:
+                    raise TamperDetected(f"Leaf {index + 1} of the log is missing.")
+                check_link(leaf, mac, self._log_key)
+                index, mac = leaf.index, leaf.mac
+            await asyncio.to_thread(self.ledger.follow, leaves)
+
+    async def _fresh_facts(self, proven: Proven) -> Facts:
+        envelope = proven.envelope
+        operation = self.judge.operation(envelope)
+        previewed = await self.judge.preview(operation, envelope.arguments.encode(), account_of(envelope))
+        if previewed.facts is None:
+            raise OrderRefused(previewed.refusal)
+        if operation.comparable(previewed.facts) != comparable_of(operation, envelope):
+            raise OrderRefused("The facts have changed since they were approved.", "Make a new request.")
+        return previewed.facts
+
+    async def _ask_policy(self, proven: Proven, facts: Facts) -> None:
+        envelope = proven.envelope
+        operation = self.judge.operation(envelope)
+        amount = operation.counted(envelope.arguments.encode())
+        counters = await asyncio.to_thread(
+            self.ledger.counters,
+            account=envelope.account or "",
+            operation=envelope.operation,
+            currency=amount.currency if amount else None,
+            since=self.store.now() - COUNTER_WINDOW,
+            nothing_done=Event.REPORT_NOT_EXECUTED.value,
+        )
+        question = self.judge.question(operation, envelope, facts.model_dump(mode="json"), counters)
+        verdict = self.judge.policy.allows(question, proven.reached)
+        if not verdict.allowed:
+            raise OrderRefused(f"The executor's own policy refuses: {'; '.join(verdict.reasons) or 'no permit'}.")
+
+    async def _effect(self, proven: Proven, facts: Facts) -> None:
+        envelope = proven.envelope
+        operation = self.judge.operation(envelope)
+        amount = operation.counted(envelope.arguments.encode())
+        started = await asyncio.to_thread(
+            self.ledger.start,
+            issuer=self.issuer,
+            ticket=envelope.ticket,
+            account=envelope.account or "",
+            operation=envelope.operation,
+            currency=amount.currency if amount else None,
+            amount=amount.amount if amount else None,
+            at=self.store.now(),
+        )
+        if not started:
+            return
+        event, outcome = await self._call(operation, envelope, facts)
+        await self._record(envelope.ticket, event, outcome)
+
+    async def _call(
+        self, operation: Operation[Any, Any], envelope: Envelope, facts: Facts
+    ) -> tuple[Event, dict[str, object]]:
+        execution = execution_of(envelope.ticket, facts.guard)
+        account = account_of(envelope)
+        assert account is not None  # noqa: S101 - a preview without account was refused above
+        arguments = operation.call_arguments(envelope.arguments.encode(), account)
+        try:
+            async with asyncio.timeout(operation.time_limit):
+                receipt = await operation.run(execution, **arguments)
+        except NotExecuted as error:
+            return Event.REPORT_NOT_EXECUTED, {"reason": str(error)[:1000]}
+        except Exception as error:
+            logger.exception("The connector of %s failed for %s", operation.name, envelope.ticket)
+            return await self._look_up(operation, envelope.ticket, f"The connector failed: {type(error).__name__}.")
+        return executed(operation, receipt)
+
+    async def _look_up(self, operation: Operation[Any, Any], ticket: str, why: str) -> tuple[Event, dict[str, object]]:
+        """Ask the connector what happened; without a clear answer it stays unknown."""
+        if operation.run_lookup is None:
+            return Event.REPORT_UNKNOWN, {"reason": why}
+        try:
+            async with asyncio.timeout(operation.time_limit):
+                receipt = await operation.run_lookup(execution_of(ticket, None))
+        except Exception:
+            logger.exception("The lookup of %s failed for %s", operation.name, ticket)
+            return Event.REPORT_UNKNOWN, {"reason": f"{why} Its lookup failed too."}
+        if receipt is None:
+            return Event.REPORT_NOT_EXECUTED, {"reason": f"{why} Its lookup proved that nothing happened."}
+        return executed(operation, receipt)
+
+    async def _record(self, ticket: str, event: Event, outcome: dict[str, object]) -> None:
+        text = canonical(outcome).decode()
+        await asyncio.to_thread(
+            self.ledger.finish, issuer=self.issuer, ticket=ticket, event=event.value, outcome=text, at=self.store.now()
+        )
+        await self._report(ticket, event, outcome)
+
+    # After a crash ----------------------------------------------------------------------------------------------------
+
+    async def recover(self, ticket: Ticket) -> None:
+        """Settle a ticket found ``executing`` or ``unknown`` whose effect the ledger says was started.
+
+        It is never run again: the connector's lookup decides, or it stays unknown (invariant 11).
+        """
+        effect = await asyncio.to_thread(self.ledger.effect, self.issuer, ticket.id)
+        if effect is None or ticket.id in self._running:
+            return
+        if effect.event not in (None, Event.REPORT_UNKNOWN.value):
+            await self._report_known(ticket.id, effect, was_unknown=ticket.state.value == "unknown")
+            return
+        operation = self.judge.desk.operations.get(ticket.operation)
+        if operation is None or (operation.run_lookup is None and effect.event is not None):
+            return
+        event, outcome = await self._look_up(operation, ticket.id, "The process ended while the effect was under way.")
+        if ticket.state.value == "unknown":
+            if event is Event.REPORT_UNKNOWN:
+                return
+            found = Event.FIND_EXECUTED if event is Event.REPORT_EXECUTED else Event.FIND_NOT_EXECUTED
+            await asyncio.to_thread(
+                self.ledger.finish, issuer=self.issuer, ticket=ticket.id, event=event.value,
+                outcome=canonical(outcome).decode(), at=self.store.now(),
+            )  # fmt: skip
+            await self._report(ticket.id, found, outcome)
+            return
+        await self._record(ticket.id, event, outcome)
+
+    async def _report_known(self, ticket: str, effect: Effect, *, was_unknown: bool = False) -> None:
+        """Tell again what the ledger knows; an effect without an end is unknown."""
+        if effect.event is None:
+            outcome: dict[str, object] = {"reason": "It was started before, and its end is not known."}
+            await self._record(ticket, Event.REPORT_UNKNOWN, outcome)
+            return
+        value = parse_strict((effect.outcome or "{}").encode())
+        event = Event(effect.event)
+        if was_unknown:
+            event = Event.FIND_EXECUTED if event is Event.REPORT_EXECUTED else Event.FIND_NOT_EXECUTED
+        await self._report(ticket, event, value if isinstance(value, dict) else {})
+
+
+def execution_of(ticket: str, guard: str | None) -> Execution:
+    """What the connector is told."""
+    return Execution(ticket=ticket, idempotency_key=ticket, guard=guard)
+
+
+def executed(operation: Operation[Any, Any], receipt: object) -> tuple[Event, dict[str, object]]:
+    """The event and outcome of what a connector returned; anything but a receipt leaves the outcome unknown."""
+    if not isinstance(receipt, Receipt):
+        return Event.REPORT_UNKNOWN, {"reason": "The connector returned no receipt."}
+    try:
+        checked = operation.receipt.model_validate(receipt.model_dump())
+        text = canonical(checked.model_dump(mode="json"))
+    except (ValidationError, CounterfoilError):
+        return Event.REPORT_UNKNOWN, {"reason": "The connector returned a receipt that is not of its declared form."}
+    if len(text) > MAX_OUTCOME:
+        return Event.REPORT_EXECUTED, {"receipt": {"reference": checked.reference[:200]}, "cut": True}
+    return Event.REPORT_EXECUTED, {"receipt": checked.model_dump(mode="json")}

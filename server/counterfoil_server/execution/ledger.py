@@ -1,0 +1,216 @@
+"""The executor's own memory: what it started, what came of it, and what it heard was stopped.
+
+Kept in a file of its own, apart from the ticket database, and never pruned. It is why a ticket's effect starts at most
+once even if the ticket database is edited, restored from a backup, or a stolen authority key signs new orders for old
+evidence (T42, T47, T50):
+
+* ``start`` commits before the effect, once per (issuer, ticket);
+* policy's counters are added up from here, not from the ticket database (T45);
+* the feed remembers every ticket that the log said was stopped, and where in the log it has read to, so that erasing a
+  decline or a revocation from the ticket database changes nothing;
+* the highest roster version ever verified is the lowest that is accepted (T49).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from counterfoil.errors import NewerSchema, StoreFailed
+from counterfoil.log import GENESIS, Leaf
+from counterfoil.store import Counters
+from counterfoil.tickets import STOPS
+
+SCHEMA_VERSION = 1
+UNITS = 10_000
+"""Amounts are whole ten-thousandths, the precision of DecimalText: sums are exact."""
+
+SCHEMA = """
+CREATE TABLE effect (
+    issuer TEXT NOT NULL, ticket TEXT NOT NULL, account TEXT NOT NULL, operation TEXT NOT NULL,
+    currency TEXT NOT NULL, amount INTEGER NOT NULL, started_at INTEGER NOT NULL,
+    ended_at INTEGER, event TEXT, outcome TEXT,
+    PRIMARY KEY (issuer, ticket)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX effect_counted ON effect (account, operation, currency, started_at);
+CREATE TABLE stopped (ticket TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE pinned (name TEXT PRIMARY KEY, number INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect that was started. ``event`` and ``outcome`` (JSON) are None while nothing is known of its end."""
+
+    ticket: str
+    started_at: int
+    event: str | None
+    outcome: str | None
+
+
+class Ledger:
+    """One file; every method is short and durable when it returns. Safe to call from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = threading.Lock()
+        try:
+            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
+            version = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if version > SCHEMA_VERSION:
+                raise NewerSchema()
+            if version == 0:
+                self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise StoreFailed(
+                f"The executor's ledger cannot be opened: {error}.",
+                "Restore it from a backup made after the last execution; never start with an empty one.",
+            ) from None
+        path.chmod(0o600)
+
+    def close(self) -> None:
+        """Release the file."""
+        self._database.close()
+
+    def start(
+        self,
+        *,
+        issuer: str,
+        ticket: str,
+        account: str,
+        operation: str,
+        currency: str | None,
+        amount: Decimal | None,
+        at: int,
+    ) -> bool:
+        """Record that the effect starts now; False if it was ever started before. Durable when it returns."""
+        units = int(amount * UNITS) if amount is not None else 0
+        row = (issuer, ticket, account, operation, currency or "", units, at)
+        statement = (
+            "INSERT INTO effect (issuer, ticket, account, operation, currency, amount, started_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+        )
+        return self._write(statement, row) == 1
+
+    def finish(self, *, issuer: str, ticket: str, event: str, outcome: str, at: int) -> None:
+        """Record what came of it."""
+        self._write(
+            "UPDATE effect SET ended_at = ?, event = ?, outcome = ? WHERE issuer = ? AND ticket = ?",
+            (at, event, outcome, issuer, ticket),
+        )
+
+    def effect(self, issuer: str, ticket: str) -> Effect | None:
+        """What is known of the ticket's effect; None if it never started."""
+        row = self._read(
+            "SELECT ticket, started_at, event, outcome FROM effect WHERE issuer = ? AND ticket = ?", (issuer, ticket)
+        )
+        return Effect(*row) if row else None
+
+    def counters(
+        self, *, account: str, operation: str, currency: str | None, since: int, nothing_done: str
+    ) -> Counters:
+        """Effects on the account since then that happened or may have; those ended by ``nothing_done`` do not count."""
+        row = self._read(
+            "SELECT count(*), coalesce(sum(amount), 0) FROM effect WHERE account = ? AND operation = ?"
+            " AND currency = ? AND started_at >= ? AND event IS NOT ?",
+            (account, operation, currency or "", since, nothing_done),
+        )
+        count, units = row or (0, 0)
+        return Counters(count, Decimal(units) / UNITS)
+
+    # What the log says was stopped
+
+    def head(self) -> tuple[int, bytes]:
+        """Index and MAC of the last leaf that was read."""
+        row = self._read("SELECT number, bytes FROM pinned WHERE name = 'log'", ())
+        return (int(row[0]), bytes(row[1])) if row else (-1, GENESIS)
+
+    def follow(self, leaves: Sequence[Leaf]) -> None:
+        """Remember leaves that were verified to follow the head: what they stopped, and where reading goes on."""
+        if not leaves:
+            return
+        events = {event.value for event in STOPS}
+        with self._transaction():
+            self._database.executemany(
+                "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
+                [(leaf.values["ticket"],) for leaf in leaves if leaf.values["event"] in events],
+            )
+            self._pin("log", leaves[-1].index, leaves[-1].mac)
+
+    def forget_head(self) -> None:
+        """Read the log from its beginning again: an administrator accepts a log that was restored from a backup."""
+        self._write("DELETE FROM pinned WHERE name = 'log'", ())
+
+    def stopped(self, ticket: str) -> bool:
+        """Whether the log ever said that the ticket was declined, cancelled, expired or revoked."""
+        return self._read("SELECT 1 FROM stopped WHERE ticket = ?", (ticket,)) is not None
+
+    # The roster's version
+
+    def roster_version(self) -> int:
+        """The highest version ever verified."""
+        row = self._read("SELECT number FROM pinned WHERE name = 'roster'", ())
+        return int(row[0]) if row else 0
+
+    def saw_roster(self, version: int) -> None:
+        """Remember a version that verified."""
+        if version > self.roster_version():
+            with self._transaction():
+                self._pin("roster", version, b"")
+
+    def _pin(self, name: str, number: int, content: bytes) -> None:
+        self._database.execute(
+            "INSERT INTO pinned VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET number = excluded.number,"
+            " bytes = excluded.bytes",
+            (name, number, content),
+        )
+
+    def _transaction(self) -> _Transaction:
+        return _Transaction(self._database, self._lock)
+
+    def _write(self, statement: str, values: tuple[object, ...]) -> int:
+        with self._transaction():
+            return self._database.execute(statement, values).rowcount
+
+    def _read(self, statement: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
+        with self._lock:
+            try:
+                row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+            except sqlite3.Error as error:
+                raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
+            return row
+
+
+class _Transaction:
+    """Everything inside is durable together, or a StoreFailed and nothing."""
+
+    def __init__(self, database: sqlite3.Connection, lock: threading.Lock) -> None:
+        self._database = database
+        self._lock = lock
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            self._database.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._lock.release()
+            raise StoreFailed(f"The executor's ledger could not be written: {error}.") from None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        try:
+            if error is None:
+                self._database.execute("COMMIT")
+        except sqlite3.Error as failure:
+            error = failure
+        finally:
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
+            self._lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise StoreFailed(f"The executor's ledger could not be written: {error}.") from None

@@ -1,0 +1,116 @@
+"""Key material in files: made once with mode 0600, never in the database, never replaced by itself.
+
+In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``), one secret
+from which the keys for deduplication, match codes and the log's chain are derived, and ``trust.json`` with the roster's
+public keys. The roster's private key lies elsewhere: serving processes never read it.
+
+A state folder that has a database but lacks a key is refused: a fresh key would make every old record unverifiable.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from counterfoil.authority import Secrets
+from counterfoil.errors import KeyFileError
+from counterfoil.keys import KeyRing, SigningKey, VerificationKey
+
+SECRET_LENGTH = 32
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What a serving process holds."""
+
+    ring: KeyRing
+    secrets: Secrets
+    roster_keys: dict[str, VerificationKey]
+
+
+def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
+    """Read the keys; ``fresh`` (no database yet) makes those that are missing, the roster's key pair included."""
+    if fresh:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _create(folder, roster_key)
+    ring = KeyRing(
+        current=read_signing_key(folder / "authority-current.pem"),
+        next=read_signing_key(folder / "authority-next.pem"),
+        previous=read_signing_key(previous) if (previous := folder / "authority-previous.pem").exists() else None,
+    )
+    secret = read_private(folder / "secret")
+    if len(secret) != SECRET_LENGTH:
+        raise KeyFileError(f"The key file {folder / 'secret'} is damaged: it has {len(secret)} bytes, not 32.")
+    return Keys(ring, derive(secret), read_trust(folder / "trust.json"))
+
+
+def derive(secret: bytes) -> Secrets:
+    """The keys for each use, from the one secret (HKDF-SHA-256, RFC 5869)."""
+
+    def key(use: str) -> bytes:
+        return HKDF(hashes.SHA256(), SECRET_LENGTH, salt=None, info=f"counterfoil-{use}".encode()).derive(secret)
+
+    return Secrets(dedupe=key("dedupe"), code=key("match-code"), log=key("log"))
+
+
+def read_signing_key(path: Path) -> SigningKey:
+    """A private key from its file; raises :class:`KeyFileError` naming the file."""
+    try:
+        return SigningKey.from_pem(read_private(path))
+    except KeyFileError as error:
+        if str(path) in error.happened:
+            raise
+        raise KeyFileError(f"{error.happened[:-1]}: {path}.") from None
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file that only its owner may read."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise KeyFileError(f"The key file {path} can be read by others.", f"Run: chmod 600 {path}")
+            return file.read()
+    except FileNotFoundError:
+        raise KeyFileError(f"The key file {path} is missing.") from None
+    except OSError as error:
+        raise KeyFileError(f"The key file {path} cannot be read: {error.strerror}.") from None
+
+
+def read_trust(path: Path) -> dict[str, VerificationKey]:
+    """The roster's public keys by id."""
+    try:
+        values: Any = json.loads(path.read_text(encoding="utf-8"))
+        keys = [VerificationKey.from_jwk(jwk) for jwk in values["roster_keys"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise KeyFileError(f"The trust file {path} is missing or damaged.") from None
+    return {key.id: key for key in keys}
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Create the file with mode 0600; never overwrites one."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _create(folder: Path, roster_key: Path) -> None:
+    for name in ("authority-current.pem", "authority-next.pem"):
+        if not (folder / name).exists():
+            write_private(folder / name, SigningKey.generate().to_pem())
+    if not (folder / "secret").exists():
+        write_private(folder / "secret", secrets.token_bytes(SECRET_LENGTH))
+    if not (folder / "trust.json").exists():
+        if not roster_key.exists():
+            roster_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(roster_key, SigningKey.generate().to_pem())
+        trust = {"roster_keys": [read_signing_key(roster_key).public.to_jwk()]}
+        write_private(folder / "trust.json", json.dumps(trust, indent=2).encode())

@@ -1,0 +1,235 @@
+"""The words of every notice: what was asked or done, where, when, a link, and how to tell that it is genuine.
+
+Rules: a message holds the organisation, the operation's title, times, a link, and for an objection the code to type.
+It never holds an argument, a text of an AI, an account or anything about a person, and it promises only what is true
+for whoever receives it. The plain text and the HTML are made of the same parts, so they cannot say different things.
+Nothing in a message can start a second header line.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from counterfoil.display import visible
+from counterfoil.errors import DeskError, SettingsError
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
+from counterfoil.rungs import duration
+
+PAGES = Path(__file__).parent / "pages"
+TEMPLATES = Environment(
+    loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+LINE_WIDTH = 72
+"""Characters in a line of the plain text; the usual width of mail (RFC 3676, section 4.2 allows up to 78)."""
+LINK_LIFETIME = 600
+"""Seconds for which a link works, by default."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What is sent. ``link`` and ``code`` repeat what the text holds; secrets are kept out of ``repr``."""
+
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    link: str | None = field(default=None, repr=False)
+    code: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A paragraph, the request (``subject``), a link or a code, by ``role``."""
+
+    role: str
+    text: str
+
+
+def compose(
+    kind: str,
+    *,
+    organisation: str,
+    title: str,
+    at: int,
+    link: str | None = None,
+    code: str | None = None,
+    contact: str | None = None,
+    due: int | None = None,
+    certain: bool = True,
+    refused: bool = False,
+    link_lifetime: int = LINK_LIFETIME,
+) -> Message:
+    """The message of one of the kinds of ``recipients.py``.
+
+    ``at`` is when it was requested or done and ``due`` when it will be carried out unless stopped (Unix seconds,
+    shown in UTC); ``contact`` says in the organisation's words whom to ask; ``certain`` False means that nobody knows
+    whether it was carried out; ``refused`` that nobody can approve it. Raises DeskError for a name or title that a
+    subject cannot carry, SettingsError for a link that is none, ValueError where a kind lacks its link or code.
+    """
+    organisation, title = one_line(organisation, "organisation's name"), one_line(title, "operation's title")
+    contact = one_line(contact, "contact") if contact else f"{organisation} in the way you usually do"
+    link = checked_link(link) if link else None
+    request = [Part("request", title), Part("when", in_utc(at))]
+    if kind == APPROVE:
+        subject = f'{organisation}: "{title}" waits for your decision'
+        parts = _approve(organisation, request, link, due, refused, link_lifetime)
+        code = None
+    elif kind == OBJECT:
+        subject = f'{organisation}: you can stop "{title}"'
+        parts = _object(organisation, request, link, code, contact, due, link_lifetime)
+    elif kind == EXECUTED:
+        subject = f'{organisation}: "{title}" {"was" if certain else "may have been"} carried out'
+        parts = _executed(organisation, request, link, contact, certain)
+        code = None
+    elif kind == ENROLLED:
+        subject = f"{organisation}: a passkey was added for you"
+        parts = _enrolled(organisation, request[1], contact)
+        link = code = None
+    else:
+        raise ValueError(f"there is no notice of the kind {kind!r}")
+    parts.append(Part("small", f"{organisation} sends this automatically; answers to it are not read."))
+    return Message(subject, _text(parts), TEMPLATES.get_template("message.html").render(parts=parts), link, code)
+
+
+def one_line(text: str, what: str) -> str:
+    """``text`` made visible; raises DeskError where it holds a line break or another control character."""
+    if not text.strip() or any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in text):
+        raise DeskError(
+            f"The {what} is empty or holds a line break or control character, which no message can carry.",
+            "Write it in one line in the desk.",
+        )
+    return visible(text)
+
+
+def checked_link(link: str) -> str:
+    """The link; raises SettingsError unless it is one http or https address without spaces or control characters."""
+    address = urlsplit(link)
+    if address.scheme not in ("http", "https") or not address.netloc or not link.isascii() or not link.isprintable():
+        link = ""
+    if not link or any(c in link for c in " \"<>\\'"):
+        raise SettingsError("The link for a message is no web address.", "Correct public_url in counterfoil.toml.")
+    return link
+
+
+def in_utc(at: int) -> str:
+    """Unix seconds as a date and time that nobody can misread."""
+    moment = datetime.fromtimestamp(at, UTC)
+    return f"{moment.day} {moment:%B %Y at %H:%M} UTC"
+
+
+def _approve(
+    organisation: str, request: list[Part], link: str | None, due: int | None, refused: bool, lifetime: int
+) -> list[Part]:
+    if link is None:
+        raise ValueError(f"a notice of the kind {APPROVE!r} needs a link")
+    now_what = "Read the whole request here, and approve or decline it:"
+    if refused:
+        now_what = "As it stands nobody can approve it. Read here why, and decline it if you did not expect it:"
+    elif due is not None:
+        now_what = f"It will be carried out on {in_utc(due)} unless it is stopped. Read it, or decline it, here:"
+    return [
+        Part("text", f"{organisation} received a request that waits for your decision:"),
+        *request,
+        Part("text", now_what),
+        Part("link", link),
+        *_about_link(lifetime),
+        Part(
+            "text",
+            "Opening the link changes nothing. Nothing happens in your name without your passkey. We never ask for a "
+            "password, neither in messages nor on that page.",
+        ),
+        Part(
+            "text",
+            "Was it not you, or did you not expect it? Open the link and decline; where it is about your own account, "
+            'choose "This wasn\'t me", which also stops whoever asked. Do not pass this message on.',
+        ),
+    ]
+
+
+def _object(
+    organisation: str,
+    request: list[Part],
+    link: str | None,
+    code: str | None,
+    contact: str,
+    due: int | None,
+    lifetime: int,
+) -> list[Part]:
+    if link is None or code is None:
+        raise ValueError(f"a notice of the kind {OBJECT!r} needs a link and a code")
+    one_line(code, "code")
+    standing = "It has not been carried out." if due is None else f"It will be carried out on {in_utc(due)}."
+    return [
+        Part("text", f"{organisation} received a request about your account:"),
+        *request,
+        Part("text", f"{standing} If you know of it, you need not do anything."),
+        Part("text", "To stop it, open this page and type the code:"),
+        Part("link", link),
+        Part("code", code),
+        *_about_link(lifetime),
+        Part(
+            "text",
+            "Opening the link changes nothing. The code can only stop this one request; it cannot approve anything, "
+            "and approving always takes a passkey. We never ask for a password, neither in messages nor on that page.",
+        ),
+        Part(
+            "text",
+            'Was it not you? Stop it and choose "This wasn\'t me" on the page, or contact '
+            f"{contact}. Do not pass this message on.",
+        ),
+    ]
+
+
+def _executed(organisation: str, request: list[Part], link: str | None, contact: str, certain: bool) -> list[Part]:
+    told = f"{organisation} has carried out this request:"
+    if not certain:
+        told = f"{organisation} started to carry out this request, and cannot tell yet whether it took effect:"
+    see = [Part("text", "You can read it here:"), Part("link", link)] if link else []
+    after = (
+        "Nothing more is needed from you." if certain else "It is not tried again by itself; our staff look into it."
+    )
+    return [
+        Part("text", told),
+        *request,
+        *see,
+        Part("text", after),
+        Part("text", f"Was it not you, or is something wrong? Contact {contact}, not by answering this message."),
+        Part("text", "We never ask for a password, neither in messages nor on our pages."),
+    ]
+
+
+def _enrolled(organisation: str, when: Part, contact: str) -> list[Part]:
+    return [
+        Part("text", f"A passkey was added for you at {organisation}:"),
+        when,
+        Part("text", "With it you can approve or decline requests. If you added it, nothing more is needed from you."),
+        Part("text", f"Was it not you? Contact {contact} at once, not by answering this message."),
+        Part("text", "We never ask for a password, neither in messages nor on our pages."),
+    ]
+
+
+def _about_link(lifetime: int) -> list[Part]:
+    return [Part("text", f"The link works for {duration(lifetime)}. After that you can ask for a new one.")]
+
+
+def _text(parts: list[Part]) -> str:
+    blocks: list[str] = []
+    for part in parts:
+        match part.role:
+            case "link" | "code":
+                blocks.append(f"    {part.text}")
+            case "request":
+                blocks.append(textwrap.fill(part.text, LINE_WIDTH, initial_indent="    ", subsequent_indent="    "))
+            case "when":
+                blocks.append(f"    {part.text}")
+            case "small":
+                blocks.append("-- \n" + textwrap.fill(part.text, LINE_WIDTH))
+            case _:
+                blocks.append(textwrap.fill(part.text, LINE_WIDTH, break_long_words=False, break_on_hyphens=False))
+    return "\n\n".join(blocks) + "\n"

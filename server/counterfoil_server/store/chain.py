@@ -1,0 +1,106 @@
+"""The end of the log, kept in memory by the one writer, and its verification.
+
+The chain of MACs shows edits and gaps; that nothing was cut off its end is shown by the ``head`` row, which holds the
+number of leaves under a seal made with the same key. (Setting the whole file back to an earlier copy is what the
+executor's own ledger is for.)
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import sqlite3
+from collections.abc import Iterable
+
+from counterfoil.canonical import canonical, parse_strict, pre_auth, salted_digest, unb64
+from counterfoil.errors import BadJSON, TamperDetected
+from counterfoil.log import GENESIS, Leaf, LeafDraft, check_link, group_salt, seal
+
+LEAF_COLUMNS = "number, body, mac, opening, ticket, event"
+INSERT_LEAF = "INSERT INTO leaf (number, body, mac, opening, ticket, event) VALUES (?, ?, ?, ?, ?, ?)"
+REMEDY = "Stop Counterfoil, keep a copy of the state folder, and restore it with its keys from a backup."
+
+LeafRow = tuple[int, bytes, bytes, bytes | None, str | None, str]
+Mark = tuple[int, bytes]
+"""How many leaves there are, and the MAC of the last."""
+
+
+class Chain:
+    """Where the next leaf goes, and the sealed leaves of the open transaction, which are inserted together.
+
+    What rolls back sets it back to a :attr:`mark` taken before.
+    """
+
+    __slots__ = ("_key", "_sealed", "mark")
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._sealed: list[LeafRow] = []
+        self.mark: Mark = (0, GENESIS)
+
+    def append(self, draft: LeafDraft, at: int) -> int:
+        """Seal the draft; answers its index."""
+        number, previous = self.mark
+        leaf = seal(draft, index=number, at=at, previous=previous, key=self._key, salt=secrets.token_bytes(32))
+        self._sealed.append((number, leaf.body, leaf.mac, leaf.opening, leaf.ticket, leaf.event))
+        self.mark = (number + 1, leaf.mac)
+        return number
+
+    def go_back(self, mark: Mark) -> None:
+        """Forget what was sealed after ``mark``."""
+        kept = len(self._sealed) - (self.mark[0] - mark[0])
+        del self._sealed[max(kept, 0) :]
+        self.mark = mark
+
+    def insert(self, connection: sqlite3.Connection) -> None:
+        """Write the sealed leaves into the open transaction."""
+        connection.executemany(INSERT_LEAF, self._sealed)
+        self._sealed.clear()
+
+    def head_seal(self) -> bytes:
+        """What proves that the log ends at :attr:`mark`."""
+        leaves, mac = self.mark
+        return hmac.digest(self._key, pre_auth("counterfoil-log-head", b"%d %b" % (leaves, mac)), "sha256")
+
+    def load(self, connection: sqlite3.Connection) -> None:
+        """Read the end of the log; raises TamperDetected unless it is sealed and follows from what precedes."""
+        rows = connection.execute(f"SELECT {LEAF_COLUMNS} FROM leaf ORDER BY number DESC LIMIT 2").fetchall()  # noqa: S608
+        leaves, head_seal = connection.execute("SELECT leaves, seal FROM head").fetchone()
+        if rows:
+            last = Leaf(*rows[0])
+            check_link(last, Leaf(*rows[1]).mac if len(rows) == 2 else GENESIS, self._key)
+            self.mark = (last.index + 1, last.mac)
+        if leaves != self.mark[0] or (leaves and not hmac.compare_digest(self.head_seal(), head_seal or b"")):
+            raise TamperDetected(
+                f"The log has {self.mark[0]} leaves, which is not where its seal says that it ends.", REMEDY
+            )
+
+    def verify(self, rows: Iterable[LeafRow], mark: Mark) -> Mark:
+        """Check the leaves that follow ``mark`` and answer the mark after them; raises naming the first bad leaf."""
+        number, previous = mark
+        for row in rows:
+            leaf = Leaf(*row)
+            if leaf.index != number:
+                raise TamperDetected(f"Leaf {number} of the log is missing.", REMEDY)
+            check_link(leaf, previous, self._key)
+            values = leaf.values
+            if (values["n"], values["ticket"], values["event"]) != (number, leaf.ticket, leaf.event):
+                raise TamperDetected(f"Leaf {number} of the log is filed under another ticket or event.", REMEDY)
+            if leaf.opening is not None and not _opens(leaf.opening, values["groups"]):
+                raise TamperDetected(f"The opening of leaf {number} of the log is not what was recorded.", REMEDY)
+            number, previous = number + 1, leaf.mac
+        return number, previous
+
+
+def _opens(opening: bytes, digests: dict[str, str]) -> bool:
+    try:
+        value = parse_strict(opening)
+        if not isinstance(value, dict) or value["groups"].keys() != digests.keys():
+            return False
+        salt = unb64(value["salt"])
+        return all(
+            salted_digest(group_salt(salt, name), "counterfoil-leaf-group", canonical(group)) == digests[name]
+            for name, group in value["groups"].items()
+        )
+    except (BadJSON, KeyError, AttributeError, TypeError):
+        return False

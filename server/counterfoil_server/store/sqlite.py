@@ -1,0 +1,80 @@
+"""The embedded store: the port ``counterfoil.store.Store`` over one SQLite file.
+
+It serves one process, which holds the state folder (``folder.py``). What was answered is durable: WAL with
+``synchronous=FULL``, and no caller hears of a change before its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+
+from counterfoil.store import Store
+from counterfoil_server.store.chain import Chain
+from counterfoil_server.store.clock import Clock
+from counterfoil_server.store.connections import Readers, connect_writer, reading
+from counterfoil_server.store.log_verbs import LogVerbs
+from counterfoil_server.store.outbox_verbs import OutboxVerbs
+from counterfoil_server.store.people_verbs import PeopleVerbs
+from counterfoil_server.store.redemption import RedemptionVerbs
+from counterfoil_server.store.secret_verbs import SecretVerbs
+from counterfoil_server.store.stopping import StoppingVerbs
+from counterfoil_server.store.ticket_verbs import TicketVerbs
+from counterfoil_server.store.writer import Writer
+
+
+class SQLiteStore(TicketVerbs, RedemptionVerbs, StoppingVerbs, PeopleVerbs, SecretVerbs, OutboxVerbs, LogVerbs):
+    """An open store. Made by :meth:`open`; closed by :meth:`close` or by leaving ``async with``."""
+
+    def __init__(self, writer: Writer, readers: Readers, clock: Clock, chain: Chain, log_key: bytes) -> None:
+        super().__init__(writer, readers, clock)
+        self._chain = chain
+        self._log_key = log_key
+
+    @classmethod
+    def open(cls, path: Path, *, log_key: bytes, clock: Callable[[], float] = time.time) -> SQLiteStore:
+        """Open or create the database file ``path``; ``log_key`` (32 bytes) is the MAC key of the log.
+
+        Raises NewerSchema, StoreFailed for a damaged or unusable file, or TamperDetected where the end of the log
+        does not verify with this key.
+        """
+        connection = connect_writer(path)
+        try:
+            with reading():
+                chain = Chain(log_key)
+                chain.load(connection)
+                store_clock = Clock(clock)
+                store_clock.raise_to(connection.execute("SELECT clock FROM head").fetchone()[0])
+                readers = Readers(path)
+        except BaseException:
+            connection.close()
+            raise
+        return cls(Writer(connection, chain, store_clock), readers, store_clock, chain, log_key)
+
+    @property
+    def commits(self) -> int:
+        """How many transactions changed something since the store was opened."""
+        return self._writer.commits
+
+    async def close(self) -> None:
+        """Finish what was asked for, then close the file."""
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """Like :meth:`close`, for callers outside an event loop; blocks."""
+        self._writer.close()
+        self._readers.close()
+
+    async def __aenter__(self) -> SQLiteStore:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+_: type[Store] = SQLiteStore

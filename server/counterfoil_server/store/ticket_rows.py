@@ -1,0 +1,124 @@
+"""Ticket rows: how they are read, and the one place where a ticket's state changes.
+
+Every change is a conditional update whose condition comes from the transition table, and writes its leaf. The states
+in a condition are spelled out in the order of :class:`State`, as in the partial indexes, so that SQLite uses those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from counterfoil.errors import UnknownTicket, WrongState
+from counterfoil.log import LeafDraft
+from counterfoil.store import Counters, Step
+from counterfoil.tickets import PLANNED, STOPPABLE, STOPS, TERMINAL, Event, State, Ticket, after, sources
+from counterfoil_server.store.connections import Row
+from counterfoil_server.store.outbox_verbs import insert_notices
+from counterfoil_server.store.writer import Transaction
+
+
+def spelled(states: Iterable[State]) -> str:
+    """The states as a list for SQL, in the order of :class:`State`."""
+    chosen = frozenset(states)
+    return "(" + ", ".join(f"'{state.value}'" for state in State if state in chosen) + ")"
+
+
+WAITING = spelled(STOPPABLE)
+
+TICKET_COLUMNS = (
+    "t.id, t.state, e.body, t.principal, t.account, t.operation, t.conversation, t.delivery, t.requested_at, "
+    "t.expires_at, t.approved_at, t.hold_until, t.redeemed_at, t.ended_at, t.outcome, t.refusal"
+)
+FROM_TICKET = "FROM ticket t JOIN envelope e ON e.ticket = t.number"
+SELECT_TICKET = f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.id = ?"
+
+CHANGE_STATE = {
+    event: (
+        "UPDATE ticket SET state = ?, approved_at = coalesce(?, approved_at), hold_until = coalesce(?, hold_until), "  # noqa: S608
+        "ended_at = coalesce(?, ended_at), outcome = coalesce(?, outcome) "
+        f"WHERE id = ? AND state IN {spelled(sources(event))} RETURNING number"
+    )
+    for event in Event
+}
+TARGETS = {event: after(sources(event)[0], event) for event in Event}
+"""Where each event leads; from whichever state, it is the same one."""
+
+END_CAPABILITIES = "UPDATE capability SET ended_at = ? WHERE ticket = ? AND ended_at IS NULL"
+
+SCALE = 4
+"""Amounts are stored as integers of 10^-4 units: exactly what a declared amount can hold."""
+_HALF = 10_000_000_000
+"""Sums are added in two halves, because SQLite's integer sum would overflow at the tenth largest amount."""
+
+SELECT_COUNTERS = (
+    "SELECT count(*), sum(amount / 10000000000), sum(amount % 10000000000) FROM ticket "  # noqa: S608 - constants
+    "WHERE account = ? AND operation = ? AND currency IS ? AND coalesce(redeemed_at, requested_at) >= ? "
+    f"AND state IN {spelled(PLANNED)} AND id <> ?"
+)
+
+
+def to_ticket(row: Row) -> Ticket:
+    """The ticket of :data:`TICKET_COLUMNS`."""
+    return Ticket(row[0], State(row[1]), *row[2:])
+
+
+def scaled(amount: Decimal | None) -> int | None:
+    """The stored integer of an amount; raises ValueError where it would not be exact."""
+    if amount is None:
+        return None
+    number = int(amount.scaleb(SCALE))
+    if amount < 0 or Decimal(number).scaleb(-SCALE) != amount:
+        raise ValueError("an amount has at most four decimals and is not negative")
+    return number
+
+
+def counters_query(states: Iterable[State]) -> str:
+    """Count and sums over ``states`` for (account, operation, currency, since, excluded ticket)."""
+    return f"{SELECT_COUNTERS} AND state IN {spelled(states)}"
+
+
+def to_counters(row: Row) -> Counters:
+    """Put the halves of the sum together again."""
+    count, high, low = row
+    return Counters(count, Decimal((high or 0) * _HALF + (low or 0)).scaleb(-SCALE))
+
+
+def read_ticket(transaction: Transaction, ticket: str) -> Ticket:
+    """The ticket; raises UnknownTicket."""
+    row = transaction.row(SELECT_TICKET, (ticket,))
+    if row is None:
+        raise UnknownTicket()
+    return to_ticket(row)
+
+
+def change_state(transaction: Transaction, ticket: str, step: Step) -> None:
+    """Take a transition other than a redemption; write its leaf and notices; a stop ends the capabilities too.
+
+    Raises WrongState naming the actual state, or UnknownTicket.
+    """
+    event, now = step.event, transaction.now
+    if event is Event.REDEEM:
+        raise WrongState("A ticket is claimed by a redemption and by nothing else.")
+    target = TARGETS[event]
+    parameters = (
+        target.value,
+        now if event is Event.APPROVE else None,
+        step.hold_until,
+        now if target in TERMINAL else None,
+        step.outcome,
+        ticket,
+    )
+    row = transaction.row(CHANGE_STATE[event], parameters)
+    if row is None:
+        after(read_ticket(transaction, ticket).state, event)
+        raise AssertionError("the update and the transition table disagree")
+    if event in STOPS:
+        transaction.change(END_CAPABILITIES, (now, row[0]))
+    transaction.write_leaf(step.leaf)
+    insert_notices(transaction, ticket, step.notices)
+
+
+def stop(transaction: Transaction, ticket: str, event: Event, groups: dict[str, str]) -> None:
+    """End a waiting ticket, with a leaf of the event's name."""
+    change_state(transaction, ticket, Step(event, LeafDraft(event.value, ticket, groups)))

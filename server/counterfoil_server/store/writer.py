@@ -1,0 +1,214 @@
+"""The one thread that writes.
+
+Callers hand it functions. It takes all that are waiting, runs each under a savepoint inside one transaction, commits
+once, and only then tells each caller how its own went. So there is one order of all changes, a redemption and a
+revocation can never pass each other, and the cost of making a commit durable is shared by whoever waits.
+
+Rules: a function that raises takes back only its own changes, leaves included. A commit that fails takes back
+everyone's, and everyone is told so. A caller who stops waiting changes nothing for anybody: what it asked for stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from counterfoil.errors import StoreFailed
+from counterfoil.log import LeafDraft
+from counterfoil_server.store.chain import Chain
+from counterfoil_server.store.clock import Clock
+from counterfoil_server.store.connections import Parameters, Row
+
+T = TypeVar("T")
+
+MAX_BATCH = 256
+"""More would keep the first caller of a batch waiting without saving much: the commit is then a small part."""
+
+
+class Transaction:
+    """What a function may do to the database. ``now`` is the store's time, the same throughout one function."""
+
+    __slots__ = ("_chain", "_connection", "now")
+
+    def __init__(self, connection: sqlite3.Connection, chain: Chain) -> None:
+        self._connection = connection
+        self._chain = chain
+        self.now = 0
+
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
+        """All rows of a query."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
+        """The only row of a query, or None."""
+        rows: list[Row] = self._connection.execute(sql, parameters).fetchall()
+        return rows[0] if rows else None
+
+    def change(self, sql: str, parameters: Parameters = ()) -> int:
+        """Change rows and answer how many."""
+        return self._connection.execute(sql, parameters).rowcount
+
+    def insert(self, sql: str, parameters: Sequence[Any]) -> int:
+        """Insert a row and answer its number."""
+        return self._connection.execute(sql, parameters).lastrowid or 0
+
+    def change_many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
+        """Run one statement for each tuple of parameters."""
+        self._connection.executemany(sql, parameters)
+
+    @property
+    def next_leaf(self) -> int:
+        """The index that the next leaf will have."""
+        return self._chain.mark[0]
+
+    def write_leaf(self, draft: LeafDraft) -> int:
+        """Append to the log; answers the leaf's index."""
+        return self._chain.append(draft, self.now)
+
+
+class _Job(Generic[T]):
+    __slots__ = ("error", "future", "loop", "result", "work")
+
+    def __init__(self, work: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[T] = loop.create_future()
+        self.result: T
+        self.error: BaseException | None = None
+
+
+class Writer:
+    """Owns the writing connection and the end of the log. ``commits`` counts transactions that changed something."""
+
+    def __init__(self, connection: sqlite3.Connection, chain: Chain, clock: Clock) -> None:
+        self.commits = 0
+        self._connection = connection
+        self._chain = chain
+        self._clock = clock
+        self._transaction = Transaction(connection, chain)
+        self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
+        self._closing = False
+        self._door = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="counterfoil-store-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, work: Callable[[Transaction], T]) -> T:
+        """Run ``work`` in a transaction and answer its result once that is durable.
+
+        Raises what ``work`` raises, or StoreFailed where SQLite could not do it or could not commit.
+        """
+        job = _Job(work, asyncio.get_running_loop())
+        with self._door:
+            if self._closing:
+                raise StoreFailed("The store is closed.", "Start Counterfoil again.")
+            self._jobs.put(job)
+        return await job.future
+
+    def close(self) -> None:
+        """Finish what was handed in, then close the connection. Blocks until done; a second call does nothing."""
+        with self._door:
+            if not self._closing:
+                self._jobs.put(None)
+            self._closing = True
+        self._thread.join()
+
+    def _run(self) -> None:
+        open_for_more = True
+        while open_for_more:
+            batch: list[_Job[Any]] = []
+            job = self._jobs.get()
+            while job is not None:
+                batch.append(job)
+                if len(batch) == MAX_BATCH or self._jobs.empty():
+                    break
+                job = self._jobs.get()
+            open_for_more = job is not None
+            if batch:
+                self._process(batch)
+                self._tell(batch)
+        self._connection.close()
+
+    def _process(self, batch: list[_Job[Any]]) -> None:
+        """Run and commit the batch. Afterwards each job has its result or its error."""
+        mark = self._chain.mark
+        try:
+            if self._connection.in_transaction:  # a rollback that failed before
+                self._connection.execute("ROLLBACK")
+            self._connection.execute("BEGIN IMMEDIATE")
+            before = self._connection.total_changes
+            for job in batch:
+                self._attempt(job)
+            changed = self._connection.total_changes != before or self._chain.mark != mark
+            if changed:
+                self._chain.insert(self._connection)
+                self._write_head()
+            self._connection.execute("COMMIT")
+            self.commits += changed
+        except Exception as error:
+            self._chain.go_back(mark)
+            for job in batch:
+                if job.error is None or isinstance(error, _TransactionLost):
+                    job.error = StoreFailed()
+                    job.error.__cause__ = error
+            try:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            except sqlite3.Error:
+                pass  # tried again before the next batch
+
+    def _attempt(self, job: _Job[Any]) -> None:
+        """Run one job; take its changes back where it raises."""
+        connection = self._connection
+        mark = self._chain.mark
+        self._transaction.now = self._clock.now()
+        connection.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(self._transaction)
+        except Exception as error:
+            self._chain.go_back(mark)
+            # SQLite gives up the whole transaction at some errors of the disk.
+            if not connection.in_transaction:
+                raise _TransactionLost from error
+            connection.execute("ROLLBACK TO job")
+            if isinstance(error, sqlite3.Error):
+                job.error = StoreFailed()
+                job.error.__cause__ = error
+            else:
+                job.error = error
+        connection.execute("RELEASE job")
+
+    def _write_head(self) -> None:
+        leaves = self._chain.mark[0]
+        self._connection.execute(
+            "UPDATE head SET leaves = ?, seal = ?, clock = ?", (leaves, self._chain.head_seal(), self._clock.now())
+        )
+
+    @staticmethod
+    def _tell(batch: list[_Job[Any]]) -> None:
+        """Hand results over, waking each event loop once."""
+        by_loop: dict[asyncio.AbstractEventLoop, list[_Job[Any]]] = {}
+        for job in batch:
+            by_loop.setdefault(job.loop, []).append(job)
+        for loop, jobs in by_loop.items():
+            # A closed loop refuses; nobody waits there any more, and what was committed stands.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(_resolve, jobs)
+
+
+class _TransactionLost(Exception):
+    """SQLite rolled the whole transaction back by itself."""
+
+
+def _resolve(jobs: list[_Job[Any]]) -> None:
+    for job in jobs:
+        if job.future.done():
+            continue
+        if job.error is None:
+            job.future.set_result(job.result)
+        else:
+            job.future.set_exception(job.error)

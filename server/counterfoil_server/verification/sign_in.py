@@ -1,0 +1,81 @@
+"""From a link to a session: the landing page and the sign-in with a passkey.
+
+The landing page says which organisation waits for somebody, and nothing of the request or of anyone (T02). Signing in
+takes a passkey of the very person whom the message was for, who must still have a seat in the ticket; everybody else
+is refused in the same words, without a glance at the ticket (T01, T03).
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from counterfoil import recipients
+from counterfoil.assertions import verify_assertion
+from counterfoil.errors import LinkRefused
+from counterfoil_server.verification.incoming import form_of, json_of
+from counterfoil_server.verification.headers import TOKEN_FIELD
+from counterfoil_server.verification.passkeys import AssertionAnswer, request_options
+from counterfoil_server.verification.parts import Parts
+from counterfoil_server.verification.secrets_kept import SESSION
+
+PURPOSE = "sign-in"
+
+
+class SignIn:
+    """The pages below ``/l/``."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    async def landing(self, request: Request) -> Response:
+        """Somebody opened a link. Nothing is changed, whoever or whatever it was (T06)."""
+        link = await self._parts.links.open(request.path_params["secret"], recipients.APPROVE)
+        visit = self._parts.sessions.visit(request)
+        template = "landing.html" if link.live else "expired.html"
+        response = self._parts.pages.page(template, status=200 if link.live else 410, form_token=visit.token)
+        self._parts.sessions.keep(response, visit)
+        return response
+
+    async def again(self, request: Request) -> Response:
+        """The person asks for a new message; the answer is the same whether one is sent."""
+        form = await form_of(request)
+        self._parts.sessions.check_visit(request, form.get(TOKEN_FIELD, ""))
+        await self._parts.links.send_again(request.path_params["secret"], recipients.APPROVE)
+        return self._parts.pages.page("sent_again.html")
+
+    async def challenge(self, request: Request) -> Response:
+        """What the browser asks a passkey to sign for signing in."""
+        visit = self._parts.sessions.check_visit(request)
+        link = await self._parts.links.live(request.path_params["secret"], recipients.APPROVE)
+        challenge = await self._parts.challenges.make(PURPOSE, f"{link.digest}:{visit.digest}")
+        return JSONResponse(request_options(self._parts.party, challenge))
+
+    async def sign_in(self, request: Request) -> Response:
+        """Verify the passkey's answer and begin a session for this person and this ticket."""
+        visit = self._parts.sessions.check_visit(request)
+        answer = await json_of(request, AssertionAnswer)
+        link = await self._parts.links.live(request.path_params["secret"], recipients.APPROVE)
+        assertion = answer.to_assertion()
+        challenge = await self._parts.challenges.spend(
+            assertion.client_data, PURPOSE, f"{link.digest}:{visit.digest}"
+        )
+        known = (await self._parts.judge.roster()).signer(assertion.credential)
+        if known is None:
+            raise LinkRefused()
+        credential, person = known
+        verify_assertion(
+            assertion,
+            challenge=challenge,
+            public_key=credential.public_key,
+            backup_eligible=credential.backup_eligible,
+            party=self._parts.party,
+        )
+        if person.id != link.recipient:
+            raise LinkRefused()
+        await self._parts.authority.view(link.ticket, person.id)
+        response = JSONResponse({"location": "/decide"})
+        await self._parts.sessions.begin(
+            request, response, SESSION, ticket=link.ticket, person=person.id, credential=credential.id
+        )
+        return response

@@ -1,0 +1,216 @@
+"""The schema that policies are checked against says exactly what the desk declares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+import cedarpy
+import pytest
+from pydantic import Field
+
+from counterfoil.cedar_schema import cedar_schema, resource_type, resources
+from counterfoil.desk import Desk
+from counterfoil.errors import DeskError
+from counterfoil.values import Account, Change, Contact, Execution, Facts, Money, Receipt
+
+
+class NobodyKnown:
+    async def find(self, hint: str) -> Account | None:
+        return None
+
+    async def person(self, account: Account) -> Contact | None:
+        return None
+
+
+class Speed(StrEnum):
+    SLOW = "slow"
+    FAST = "fast"
+
+
+class InvoiceFacts(Facts):
+    paid: bool
+    total: Money
+    address: Change
+    payees: tuple[str, ...]
+    customer: Account
+    speed: Speed
+    score: int | None = None
+    disputed: bool = True
+
+
+def invoice_desk(*roles: str) -> Desk:
+    desk = Desk("Shop", directory=NobodyKnown(), roles=roles)
+
+    @desk.operation
+    async def adjust_invoice(
+        execution: Execution,
+        account: Account,
+        amount: Money,
+        lines: list[str],
+        kind: Literal["credit", "debit"],
+        has: str,
+        factor: float,
+        months: Annotated[int, Field(ge=1)] = 3,
+        notify: bool = True,
+        fee: Money = Money(value="1.50", currency="EUR"),  # noqa: B008 - immutable
+        memo: str | None = None,
+    ) -> Receipt:
+        """Adjust an invoice."""
+        raise NotImplementedError
+
+    @adjust_invoice.preview
+    async def invoice_facts(
+        account: Account,
+        amount: Money,
+        lines: list[str],
+        kind: Literal["credit", "debit"],
+        has: str,
+        factor: float,
+        months: Annotated[int, Field(ge=1)] = 3,
+        notify: bool = True,
+        fee: Money = Money(value="1.50", currency="EUR"),  # noqa: B008 - immutable
+        memo: str | None = None,
+    ) -> InvoiceFacts:
+        raise NotImplementedError
+
+    return desk
+
+
+def desk_with(*names: str) -> Desk:
+    """A desk whose operations have these names and nothing else."""
+    desk = Desk("Names", directory=NobodyKnown())
+    for name in names:
+
+        async def run(execution: Execution, account: Account) -> Receipt:
+            """Do something."""
+            raise NotImplementedError
+
+        run.__name__ = name
+        desk.operation(run)
+    return desk
+
+
+def accepts(desk: Desk, condition: str, action: str = "adjust_invoice") -> bool:
+    text = f'permit(principal is Agent, action == Action::"{action}", resource) when {{ {condition} }};'
+    return bool(cedarpy.validate_policies(text, cedar_schema(desk)))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        'resource.account == Account::"A-1"',
+        'resource.arguments.account == "ann@example.com"',
+        'resource.arguments.amount.value.lessThan(decimal("50.00")) && resource.arguments.amount.currency == "EUR"',
+        'resource.arguments.lines.contains("x")',
+        'resource.arguments.kind == "credit"',
+        'resource.arguments["has"] like "a*"',
+        "resource.arguments.months < 12",
+        "resource.arguments.notify",
+        'resource.arguments has memo && resource.arguments.memo == "x"',
+        "!resource.facts.paid",
+        'resource.facts.total.currency == "EUR"',
+        "resource.facts.address.before == resource.facts.address.after",
+        "resource.facts.payees.containsAll(resource.facts.owners)",
+        'resource.facts.customer == "A-1"',
+        'resource.facts.speed == "fast"',
+        "resource.facts has score && resource.facts.score > 3",
+        'resource.facts has guard && resource.facts.guard == "v1"',
+        "context.holder_link && context.holder_passkey && context.holder_passkey_bound && context.code_typed",
+        "context.staff.finance >= 1 && context.waited > 3600",
+        'context.counters.count_24h < 3 && context.counters.total_24h.lessThanOrEqual(decimal("50.00"))',
+        "context.tainted || context.unguarded",
+    ],
+)
+def test_policies_can_speak_of_everything_declared(condition: str) -> None:
+    assert accepts(invoice_desk("finance"), condition)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "resource.arguments.factor == 1",
+        "resource.arguments.memo == resource.arguments.memo",
+        "resource.facts.score > 3",
+        "resource.facts.guard == resource.facts.guard",
+        "resource.facts.customer == resource.account",
+        "resource.arguments.months == resource.arguments.kind",
+        "context.staff.legal >= 1",
+        "resource.arguments.unheard_of",
+    ],
+)
+def test_policies_cannot_speak_of_anything_else_or_mix_types(condition: str) -> None:
+    assert not accepts(invoice_desk("finance"), condition)
+
+
+@pytest.mark.parametrize("evidence", ["context.holder_passkey", "context.code_typed", "context.waited > 1"])
+def test_evidence_is_unknown_to_the_unattended_action(evidence: str) -> None:
+    desk = invoice_desk()
+    assert accepts(desk, evidence)
+    assert not accepts(desk, evidence, "adjust_invoice/unattended")
+    assert accepts(desk, "!context.tainted && context.counters.count_24h < 3", "adjust_invoice/unattended")
+
+
+def test_a_desk_without_roles_or_without_operations_has_a_schema() -> None:
+    assert "staff: {}" in cedar_schema(invoice_desk())
+    cedarpy.Schema.from_str(cedar_schema(invoice_desk()))
+    cedarpy.Schema.from_str(cedar_schema(Desk("Empty", directory=NobodyKnown())))
+
+
+def test_roles_with_any_name_can_be_asked_for() -> None:
+    desk = invoice_desk("head of finance", 'the "boss"\\', "Prüfung", "in")
+    for role in ("head of finance", 'the \\"boss\\"\\\\', "Prüfung", "in"):
+        assert accepts(desk, f'context.staff["{role}"] >= 1')
+
+
+@pytest.mark.parametrize(
+    ("operation", "entity_type"),
+    [
+        ("refund", "Refund"),
+        ("adjust_invoice", "AdjustInvoice"),
+        ("set", "SetOperation"),
+        ("account", "AccountOperation"),
+        ("money", "MoneyOperation"),
+        ("action", "ActionOperation"),
+    ],
+)
+def test_each_operation_is_an_entity_type(operation: str, entity_type: str) -> None:
+    assert resource_type(operation) == entity_type
+    desk = desk_with(operation)
+    assert accepts(desk, f'resource is {entity_type} && resource.facts.owners.contains("A-1")', operation)
+
+
+@pytest.mark.parametrize(
+    "word", ["agent", "boolean", "bool", "long", "string", "record", "entity", "extension", "change", "decimal", "if"]
+)
+def test_operations_may_have_names_that_cedar_uses(word: str) -> None:
+    cedarpy.Schema.from_str(cedar_schema(desk_with(word)))
+
+
+def test_two_operations_of_one_entity_type_are_refused() -> None:
+    with pytest.raises(DeskError, match="a_1 and a1 are both A1"):
+        cedar_schema(desk_with("a_1", "a1"))
+
+
+def test_the_record_of_arguments_has_defaults_and_no_floats_nulls_or_extras() -> None:
+    shape = resources(invoice_desk())["adjust_invoice"].arguments
+    given: dict[str, Any] = {
+        "account": "A-1",
+        "amount": {"value": "5.00", "currency": "EUR"},
+        "lines": ["x"],
+        "kind": "credit",
+        "has": "y",
+        "factor": 1.5,
+        "memo": None,
+        "unheard_of": 1,
+    }
+    record = shape.record(given)
+    left_out = {"factor", "memo", "unheard_of"}
+    filled_in = {"months": 3, "notify": True, "fee": {"value": "1.50", "currency": "EUR"}}
+    assert record == {name: value for name, value in given.items() if name not in left_out} | filled_in
+    assert shape.record(given | {"months": 5, "notify": False})["months"] == 5
+    assert shape.record(given | {"notify": False})["notify"] is False
+
+
+def test_facts_have_no_defaults_because_previews_say_everything() -> None:
+    assert resources(invoice_desk())["adjust_invoice"].facts.record({"paid": False}) == {"paid": False}
