@@ -243,6 +243,8 @@ def _trust(certificates: Path | None) -> ssl.SSLContext:
 def _sender(text: str) -> tuple[Address, str, str]:
     name, address = parseaddr(text)
     try:
+        if not text.isprintable():
+            raise ValueError
         parsed = Address(name, addr_spec=single_address(address))
     except (NotDelivered, ValueError):
         raise SettingsError(

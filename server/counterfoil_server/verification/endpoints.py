@@ -59,9 +59,7 @@ class Endpoint:
 
     def _refusal(self, error: CounterfoilError, status: int) -> Response:
         response = (
-            JSONResponse(error.to_dict(), status_code=status)
-            if self.speaks_json
-            else self.pages.refusal(error, status)
+            JSONResponse(error.to_dict(), status_code=status) if self.speaks_json else self.pages.refusal(error, status)
         )
         if status == 405:
             response.headers["allow"] = ", ".join(sorted(self.handlers))

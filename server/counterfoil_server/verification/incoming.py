@@ -45,9 +45,7 @@ async def form_of(request: Request) -> dict[str, str]:
     """The fields of an HTML form; raises :class:`RequestRefused` for unreadable or repeated ones."""
     body = await body_of(request, "application/x-www-form-urlencoded")
     try:
-        pairs = parse_qsl(
-            body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
+        pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise RequestRefused(400, "The form cannot be read.") from None
     fields = dict(pairs)

@@ -82,9 +82,7 @@ class Assets:
         if content is None or version != self.version:
             raise LinkRefused("There is no such file.", "Reload the page.")
         kind = "text/javascript" if name.endswith(".js") else mimetypes.guess_type(name)[0]
-        return Response(
-            content, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"}
-        )
+        return Response(content, media_type=kind, headers={"cache-control": "public, max-age=31536000, immutable"})
 
 
 def plain(text: object) -> str:
@@ -101,6 +99,6 @@ def spelled(text: object) -> Markup:
 def moment(seconds: int) -> Markup:
     """A point in time in UTC, which a script turns into the reader's own time zone."""
     when = datetime.fromtimestamp(seconds, UTC)
-    return Markup('<time datetime="{}">{}</time>').format(  # noqa: S704 - format escapes
+    return Markup('<time datetime="{}">{}</time>').format(
         when.strftime("%Y-%m-%dT%H:%M:%SZ"), f"{when.day} {when:%B %Y, %H:%M} UTC"
     )

@@ -103,9 +103,7 @@ class Sessions:
             self._prefix + NAMES[kind], b64(cookie), max_age=self._life, path="/",
             secure=self._secure, httponly=True, samesite="strict",
         )  # fmt: skip
-        response.delete_cookie(
-            self._prefix + VISIT, path="/", secure=self._secure, httponly=True, samesite="lax"
-        )
+        response.delete_cookie(self._prefix + VISIT, path="/", secure=self._secure, httponly=True, samesite="lax")
 
     async def find(self, request: Request, kind: str) -> Session:
         """The browser's session; raises :class:`LinkRefused` without one."""

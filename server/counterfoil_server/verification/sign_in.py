@@ -13,10 +13,10 @@ from starlette.responses import JSONResponse, Response
 from counterfoil import recipients
 from counterfoil.assertions import verify_assertion
 from counterfoil.errors import LinkRefused
-from counterfoil_server.verification.incoming import form_of, json_of
 from counterfoil_server.verification.headers import TOKEN_FIELD
-from counterfoil_server.verification.passkeys import AssertionAnswer, request_options
+from counterfoil_server.verification.incoming import form_of, json_of
 from counterfoil_server.verification.parts import Parts
+from counterfoil_server.verification.passkeys import AssertionAnswer, request_options
 from counterfoil_server.verification.secrets_kept import SESSION
 
 PURPOSE = "sign-in"
@@ -57,9 +57,7 @@ class SignIn:
         answer = await json_of(request, AssertionAnswer)
         link = await self._parts.links.live(request.path_params["secret"], recipients.APPROVE)
         assertion = answer.to_assertion()
-        challenge = await self._parts.challenges.spend(
-            assertion.client_data, PURPOSE, f"{link.digest}:{visit.digest}"
-        )
+        challenge = await self._parts.challenges.spend(assertion.client_data, PURPOSE, f"{link.digest}:{visit.digest}")
         known = (await self._parts.judge.roster()).signer(assertion.credential)
         if known is None:
             raise LinkRefused()

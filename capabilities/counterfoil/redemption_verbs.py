@@ -1,0 +1,148 @@
+"""The authority's last verb: an approved ticket becomes an order, once; and what came of it is recorded.
+
+Both deliveries, direct and collected, end in :meth:`RedemptionVerbs.redeem`; there is no third way to an order.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from counterfoil import leaves, recipients, tokens
+from counterfoil.canonical import b64, canonical
+from counterfoil.door import Door
+from counterfoil.errors import (
+    CapabilityRefused,
+    CountersMoved,
+    PolicyRefuses,
+    UnknownTicket,
+    WrongState,
+)
+from counterfoil.keys import SigningKey
+from counterfoil.scopes import scopes_of
+from counterfoil.statements import HOLDER
+from counterfoil.store import (
+    Capability,
+    NoticeDraft,
+    Redeeming,
+    Step,
+)
+from counterfoil.tickets import Event, State, Ticket
+
+REDEEM_TRIES = 5
+"""How often a redemption is judged again when another one moved a counter it had looked at."""
+
+
+class RedemptionVerbs(Door):
+    """Mint, redeem, deliver, order, report."""
+
+    async def mint(self, ticket_id: str) -> str:
+        """The capability that redeems this ticket once within two minutes; the live one if there is one.
+
+        Raises a refusal unless the ticket is approved, any hold is over, and the judgement of this moment allows it.
+        """
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None:
+            raise UnknownTicket()
+        now = self.store.now()
+        if ticket.state not in (State.APPROVED, State.HELD) or (ticket.hold_until or 0) > now:
+            raise WrongState("The ticket is not approved, or its waiting time is not over.")
+        judgement = await self.judge.may_run(ticket, now)
+        await self._refuse_suspended(
+            scopes_of(ticket.envelope, people=judgement.evidence.people, key=self.keys.current.id)
+        )
+        fresh = Capability(
+            b64(secrets.token_bytes(16)), ticket_id, self.keys.current.id, now, now + self.times.capability
+        )
+        held = await self.store.mint(fresh, leaves.minted(ticket_id, fresh.id, fresh.key))
+        key = self._signing_key(held.key)
+        return tokens.sign(
+            key,
+            tokens.CAPABILITY_TYPE,
+            tokens.CapabilityClaims(
+                iss=self.issuer, aud=self.issuer, sub=ticket.principal, jti=held.id, ticket=ticket_id,
+                envelope=ticket.digest, iat=held.issued_at, exp=held.expires_at,
+            ).model_dump(),
+        )  # fmt: skip
+
+    async def redeem(self, ticket_id: str, capability: str, *, presenter: str | None = None) -> tuple[Ticket, str]:
+        """THE door: spend the capability, claim the ticket, and answer the order for the executor.
+
+        ``presenter`` is the principal that sent it (collected delivery), None when the authority's own side presents
+        it (direct delivery). Every failure of the capability itself raises the same CapabilityRefused.
+        """
+        claims, key = tokens.read_capability(
+            capability, self.keys.verification_keys, issuer=self.issuer, now=self.store.now()
+        )
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None or claims.ticket != ticket_id or claims.envelope != ticket.digest:
+            raise CapabilityRefused()
+        by_principal = ticket.delivery == "collected"
+        if claims.sub != ticket.principal or presenter != (ticket.principal if by_principal else None):
+            raise CapabilityRefused()
+        for _ in range(REDEEM_TRIES):
+            judgement = await self.judge.may_run(ticket, self.store.now())
+            redeeming = Redeeming(
+                capability=claims.jti,
+                ticket=ticket_id,
+                digest=claims.envelope,
+                statements=judgement.statements,
+                counters=judgement.counters if ticket.account is not None else None,
+                counter_since=judgement.counter_since,
+                scopes=scopes_of(ticket.envelope, people=judgement.evidence.people, capability=claims.jti, key=key),
+                leaf=leaves.stepped(Event.REDEEM, ticket_id, capability=claims.jti, envelope=claims.envelope),
+            )
+            try:
+                redeemed = await self.store.redeem(redeeming)
+            except CountersMoved:
+                continue
+            return redeemed, self.order(redeemed)
+        raise CountersMoved()
+
+    async def deliver(self, ticket_id: str) -> tuple[Ticket, str] | None:
+        """Direct delivery: mint and redeem on our own side; None where policy refused, which declines the ticket."""
+        try:
+            return await self.redeem(ticket_id, await self.mint(ticket_id))
+        except PolicyRefuses as error:
+            await self.store.step(ticket_id, self._decline(ticket_id, error.happened))
+            return None
+
+    def order(self, ticket: Ticket) -> str:
+        """The order for a ticket that a redemption claimed; the same claims each time it is asked for."""
+        if ticket.state is not State.EXECUTING or ticket.redeemed_at is None:
+            raise WrongState("Only a redeemed ticket has an order.")
+        claims = tokens.OrderClaims(
+            iss=self.issuer,
+            aud=ticket.envelope.executor,
+            jti=f"order-{ticket.id}",
+            ticket=ticket.id,
+            envelope=ticket.digest,
+            redeemed_at=ticket.redeemed_at,
+            run_by=ticket.redeemed_at + self.times.run,
+        )
+        return tokens.sign(self.keys.current, tokens.ORDER_TYPE, claims.model_dump())
+
+    async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
+        """Record what the executor found out, and tell the holder of everything that was executed (T53)."""
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None:
+            raise UnknownTicket()
+        told = event in (Event.REPORT_EXECUTED, Event.FIND_EXECUTED, Event.REPORT_UNKNOWN)
+        notices = await self._outcome_notices(ticket) if told else []
+        text = canonical(outcome).decode()
+        return await self.store.step(
+            ticket_id, Step(event, leaves.stepped(event, ticket_id, outcome=outcome), outcome=text, notices=notices)
+        )
+
+    async def _outcome_notices(self, ticket: Ticket) -> list[NoticeDraft]:
+        earlier = await self.store.notices(ticket.id)
+        roster = await self.judge.roster()
+        return [
+            NoticeDraft(recipients.EXECUTED, f"account:{ticket.account}", address, HOLDER, capped=False)
+            for address in await recipients.addresses(ticket.envelope, roster, self.judge.desk.directory, earlier)
+        ]
+
+    def _signing_key(self, key: str) -> SigningKey:
+        held = next((k for k in (self.keys.current, self.keys.previous, self.keys.next) if k and k.id == key), None)
+        if held is None:
+            raise CapabilityRefused()
+        return held

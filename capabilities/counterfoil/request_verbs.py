@@ -1,0 +1,186 @@
+"""The authority's first verb: what an AI asks for becomes a frozen ticket.
+
+What the answer shows is the same whether the account exists, the preview fails or policy refuses; those are told on the
+holder's page only (T54). Whose account it is, who is told and what it requires come from the organisation's own records
+(T03, T43), never from what the AI claims.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from counterfoil import leaves, recipients
+from counterfoil.canonical import b64, canonical, salted_digest
+from counterfoil.desk import Operation
+from counterfoil.door import Door, reason
+from counterfoil.errors import (
+    BadArguments,
+    UnknownTicket,
+    UnknownTool,
+)
+from counterfoil.evidence import (
+    code_digest,
+)
+from counterfoil.store import (
+    NewTicket,
+    Step,
+)
+from counterfoil.tickets import Envelope, Event, Signals, State, Ticket
+from counterfoil.values import Account
+
+MAX_NOTE = 500
+"""Characters of an AI's note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks: an agent's credential, the person behind it, and the chat it comes from."""
+
+    principal: str
+    owner: str | None = None
+    actor: str | None = None
+    conversation: str | None = None
+    signals: Signals = field(default_factory=Signals)
+
+
+class RequestVerbs(Door):
+    """Request, status, cancel."""
+
+    async def request(
+        self, requester: Requester, operation_name: str, argument_bytes: bytes, note: str | None = None
+    ) -> Ticket:
+        """Freeze what is asked for as a ticket; answers the ticket that an equal request already has.
+
+        What the answer shows is the same whether the account exists, the preview fails or policy refuses: those are
+        told on the holder's page only (T54). Raises BadArguments, UnknownTool, Suspended or TooManyRequests.
+        """
+        operation = self.judge.desk.operations.get(operation_name)
+        if operation is None:
+            raise UnknownTool()
+        if note is not None and len(note) > MAX_NOTE:
+            raise BadArguments(f"The note is longer than {MAX_NOTE} characters.", "Shorten it.")
+        arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
+        await self._refuse_suspended(
+            ["everything", f"operation:{operation.name}", f"principal:{requester.principal}"]
+            + ([f"conversation:{requester.conversation}"] if requester.conversation else [])
+        )
+        now = self.store.now()
+        hint = getattr(operation.validated(arguments), operation.account_parameter)
+        account = await self._find(hint)
+        previewed = await self.judge.preview(operation, arguments, account)
+        envelope = self._draft(requester, operation, arguments, account, note, now)
+        refusal = previewed.refusal
+        if previewed.facts is not None:
+            required = await self.judge.requirements(envelope, previewed.facts, now)
+            envelope = envelope.model_copy(
+                update={
+                    "facts": canonical(previewed.facts.model_dump(mode="json")).decode(),
+                    "requirements": required.rungs,
+                }
+            )
+            refusal = None if required.rungs else "; ".join(required.reasons) or "The policy does not allow this."
+        return await self._create(envelope, operation, refusal)
+
+    def match_code(self, ticket: str) -> str:
+        """The six digits that the chat shows and the holder types; derived, never stored."""
+        mac = hmac.digest(self._secrets.code, ticket.encode(), "sha256")
+        return f"{int.from_bytes(mac[:8], 'big') % 1_000_000:06d}"
+
+    async def status(self, principal: str, ticket_id: str) -> Ticket:
+        """The principal's own ticket; raises UnknownTicket for foreign and unknown ones alike (T04)."""
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None or ticket.principal != principal:
+            raise UnknownTicket()
+        return await self._expired_if_due(ticket)
+
+    async def cancel(self, principal: str, ticket_id: str) -> Ticket:
+        """The requester withdraws it; raises UnknownTicket or WrongState."""
+        ticket = await self.status(principal, ticket_id)
+        step = Step(
+            Event.CANCEL, leaves.stepped(Event.CANCEL, ticket.id), outcome=reason("Cancelled by the requester.")
+        )
+        return await self.store.step(ticket.id, step)
+
+    def _draft(
+        self,
+        requester: Requester,
+        operation: Operation[Any, Any],
+        arguments: bytes,
+        account: Account | None,
+        note: str | None,
+        now: int,
+    ) -> Envelope:
+        salt, ticket = secrets.token_bytes(32), new_ticket_id()
+        return Envelope(
+            issuer=self.issuer,
+            tenant=self.tenant,
+            ticket=ticket,
+            operation=operation.name,
+            arguments=arguments.decode(),
+            account=account,
+            principal=requester.principal,
+            owner=requester.owner,
+            actor=requester.actor,
+            conversation=requester.conversation,
+            delivery=operation.delivery,
+            executor=self.executor,
+            facts=None,
+            requirements=(),
+            policy=self.judge.policy.digest,
+            tool=operation.digest,
+            code=code_digest(salt, self.match_code(ticket)),
+            signals=requester.signals,
+            note=note,
+            undoes=None,
+            requested_at=now,
+            expires_at=now + self.times.ticket,
+            salt=b64(salt),
+        )
+
+    async def _create(self, envelope: Envelope, operation: Operation[Any, Any], refusal: str | None) -> Ticket:
+        body = envelope.to_bytes()
+        ticket = Ticket(
+            id=envelope.ticket,
+            state=State.PENDING,
+            envelope_bytes=body,
+            principal=envelope.principal,
+            account=envelope.account,
+            operation=envelope.operation,
+            conversation=envelope.conversation,
+            delivery=envelope.delivery,
+            requested_at=envelope.requested_at,
+            expires_at=envelope.expires_at,
+            refusal=refusal,
+        )
+        asked_for = [envelope.principal, envelope.conversation, envelope.operation, envelope.arguments]
+        amount = operation.counted(envelope.arguments.encode())
+        roster = await self.judge.roster()
+        created, _ = await self.store.create_ticket(
+            NewTicket(
+                ticket=ticket,
+                dedupe=salted_digest(self._secrets.dedupe, "counterfoil-request", canonical(asked_for)),
+                currency=amount.currency if amount else None,
+                amount=amount.amount if amount else None,
+                leaf=leaves.requested(ticket.id, ticket.digest, ticket.principal, ticket.operation),
+                notices=await recipients.asked(
+                    envelope, roster, self.judge.desk.directory, refused=not envelope.requirements
+                ),
+                caps=self.caps,
+            )
+        )
+        return created
+
+    async def _find(self, hint: str) -> Account | None:
+        try:
+            return await self.judge.desk.directory.find(hint)
+        except Exception:
+            return None
+
+
+def new_ticket_id() -> str:
+    """160 random bits (T04), readable aloud: ``cf_`` and base32 in lower case."""
+    return "cf_" + base64.b32encode(secrets.token_bytes(20)).decode().lower()

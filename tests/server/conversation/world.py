@@ -1,0 +1,229 @@
+"""A whole conversation layer over the real store and authority, served on a loopback port, and clients for it."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import mcp_types as types
+import uvicorn
+from mcp import Client
+from mcp.client.session import ClientSession
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.jsonrpc_dispatcher import JSONRPCDispatcher
+from starlette.applications import Starlette
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from counterfoil.authority import Authority, Secrets
+from counterfoil.canonical import b64
+from counterfoil.desk import Desk
+from counterfoil.evidence import SignedStatement
+from counterfoil.judgement import Judge
+from counterfoil.keys import KeyRing, SigningKey
+from counterfoil.leaves import administered
+from counterfoil.policy import Policy
+from counterfoil.roster import (
+    NO_RECORD,
+    Enrolment,
+    Invitation,
+    RosterTrust,
+    SignedEnrolment,
+    record_digest,
+    secret_key_of,
+    sign_record,
+    sign_with_secret,
+)
+from counterfoil.store import Caps, Principal
+from counterfoil.tickets import Event, Ticket
+from counterfoil.values import NotExecuted
+from counterfoil_server.conversation import Conversation, new_token, token_digest
+from counterfoil_server.store import SQLiteStore
+from server.conversation.passkey import PARTY, Passkey
+
+MODERN = "2026-07-28"
+ERAS = (MODERN, "2025-11-25", "2025-06-18")
+
+
+@dataclass
+class World:
+    """One desk, served."""
+
+    desk: Desk
+    store: SQLiteStore
+    authority: Authority
+    roster_key: SigningKey
+    port: int
+    token: str = ""
+    passkey: Passkey = field(default_factory=lambda: Passkey("pk-maria"))
+    woken: int = 0
+    conversation: Conversation = field(init=False)
+    may_run: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/mcp"
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    async def run_order(self, ticket: Ticket, order: str) -> None:
+        """What the execution layer does, without its checks: run the connector once, report how it ended."""
+        await self.may_run.wait()
+        operation = self.desk.operations[ticket.operation]
+        assert ticket.account is not None
+        from counterfoil.values import Account, Execution
+
+        execution = Execution(ticket=ticket.id, idempotency_key=ticket.id)
+        arguments = operation.call_arguments(ticket.envelope.arguments.encode(), Account(ticket.account))
+        try:
+            receipt = await operation.run(execution, **arguments)
+        except NotExecuted as error:
+            await self.authority.report(ticket.id, Event.REPORT_NOT_EXECUTED, {"reason": str(error)})
+        else:
+            await self.authority.report(ticket.id, Event.REPORT_EXECUTED, receipt.model_dump(mode="json"))
+
+    async def principal(self, name: str) -> str:
+        """Add a principal; answers its token."""
+        token = new_token()
+        principal = Principal(name, None, self.store.now(), None)
+        await self.store.add_principal(principal, token_digest(token), administered("add_principal", name=name))
+        return token
+
+    async def enrol(self, person: str, account: str) -> None:
+        """The holder of an account enrols the world's passkey."""
+        secret, now = secrets.token_bytes(32), self.store.now()
+        invitation = Invitation(
+            version=1, previous=NO_RECORD, person=person, name=person.title(), accounts=(account,), roles=(),
+            channels=(f"{person}@boats.example",), secret_key=secret_key_of(secret), iat=now, exp=now + 3600,
+        )  # fmt: skip
+        record = sign_record(self.roster_key, invitation)
+        await self.store.add_roster_record(record, version=1, leaf=administered("invite", person=person))
+        enrolment = Enrolment(
+            invitation=record_digest(record), person=person, credential=self.passkey.credential,
+            public_key=b64(self.passkey.public_key), backup_eligible=False, party=PARTY.id, iat=now,
+        )  # fmt: skip
+        signed = SignedEnrolment(
+            enrolment=enrolment,
+            secret_signature=sign_with_secret(secret, enrolment),
+            assertion=self.passkey.sign(enrolment.challenge),
+        )
+        await self.store.add_enrolment(
+            signed.to_text(), invitation=enrolment.invitation, credential=enrolment.credential,
+            leaf=administered("enrol", person=person),
+        )  # fmt: skip
+
+    async def approve(self, ticket: str, person: str) -> Ticket:
+        """The holder confirms with code and passkey, as the page would have it."""
+        code = self.authority.match_code(ticket)
+        offer = await self.authority.prepare(ticket, person, self.passkey.credential, "approve", code)
+        assertion = self.passkey.sign(offer.challenge)
+        return await self.authority.decide(ticket, SignedStatement(offer.statement_bytes, assertion))
+
+    def http(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
+        """A plain HTTP client that sends this token, or the world's own."""
+        sent = {"authorization": f"Bearer {token or self.token}"} | headers
+        return httpx2.AsyncClient(headers=sent, timeout=30)
+
+    @asynccontextmanager
+    async def client(self, era: str = MODERN, token: str | None = None) -> AsyncIterator[ClientSession]:
+        """A connected client of the MCP library, speaking this protocol version."""
+        async with AsyncExitStack() as stack:
+            http = await stack.enter_async_context(self.http(token))
+            transport = streamable_http_client(self.url, http_client=http)
+            if era == MODERN:
+                client = await stack.enter_async_context(Client(transport, mode=era))
+                yield client.session
+                return
+            read, write = await stack.enter_async_context(transport)
+            session = await stack.enter_async_context(ClientSession(dispatcher=JSONRPCDispatcher(read, write)))
+            params = types.InitializeRequestParams(
+                protocol_version=era,
+                capabilities=types.ClientCapabilities(),
+                client_info=types.Implementation(name="test", version="1"),
+            )
+            result = await session.send_request(types.InitializeRequest(params=params), types.InitializeResult)
+            assert result.protocol_version == era
+            session.adopt(result)
+            await session.send_notification(types.InitializedNotification())
+            yield session
+
+
+async def call(session: ClientSession, tool: str, **arguments: Any) -> types.CallToolResult:
+    """Call a tool; the result, checked by the client against the tool's output schema."""
+    result = await session.call_tool(tool, arguments)
+    assert isinstance(result, types.CallToolResult)
+    return result
+
+
+def words(result: types.CallToolResult) -> str:
+    """The text of a result."""
+    (content,) = result.content
+    assert isinstance(content, types.TextContent)
+    return content.text
+
+
+@asynccontextmanager
+async def open_world(
+    folder: Path, desk: Desk, policy: str, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, caps: Caps | None = None
+) -> AsyncIterator[World]:
+    """Serve ``desk`` until left."""
+    log_key = secrets.token_bytes(32)
+    roster_key = SigningKey.generate()
+    desk.check()
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = int(listening.getsockname()[1])
+    async with SQLiteStore.open(folder / "counterfoil.db", log_key=log_key) as store:
+        judge = Judge(
+            desk=desk,
+            policy=Policy.load(policy, desk),
+            store=store,
+            trust=RosterTrust({roster_key.id: roster_key.public}, 0, PARTY),
+            log_key=log_key,
+        )
+        authority = Authority(
+            issuer="http://localhost:8700", tenant="test", executor="local", judge=judge,
+            keys=KeyRing(SigningKey.generate(), SigningKey.generate()),
+            secrets=Secrets(secrets.token_bytes(32), secrets.token_bytes(32), log_key), caps=caps,
+        )  # fmt: skip
+        world = World(desk, store, authority, roster_key, port)
+        world.token = await world.principal("agent")
+        world.may_run.set()
+        world.conversation = Conversation(
+            authority,
+            organisation=desk.name,
+            allowed_hosts=[f"127.0.0.1:{port}", f"localhost:{port}"],
+            allowed_origins=[f"http://127.0.0.1:{port}", f"http://localhost:{port}"],
+            run_order=world.run_order,
+            wake=world.wake,
+            version="0.1.0",
+        )
+        async with served(wrap(world.conversation.asgi_app()), world.conversation.lifespan, listening):
+            yield world
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, lifespan: Callable[[], Any], listening: socket.socket) -> AsyncIterator[None]:
+    """Run uvicorn on a listening socket until left."""
+
+    @asynccontextmanager
+    async def whole(_: Starlette) -> AsyncIterator[None]:
+        async with lifespan():
+            yield
+
+    starlette = Starlette(routes=[Route("/mcp", endpoint=app)], lifespan=whole)
+    config = uvicorn.Config(starlette, log_level="warning", lifespan="on", access_log=False)
+    server = uvicorn.Server(config)
+    task: Awaitable[None] = asyncio.create_task(server.serve(sockets=[listening]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await task
