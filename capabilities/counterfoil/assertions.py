@@ -54,7 +54,8 @@ def verify_assertion(
     sent = client.get("challenge")
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), b64(challenge).encode()):
         raise StatementRefused("The passkey signed something else.")
-    if client.get("origin") not in party.origins:
+    origin = client.get("origin")
+    if not isinstance(origin, str) or origin not in party.origins:
         raise StatementRefused("The passkey was used on another site.")
     if client.get("crossOrigin", False) is not False or "topOrigin" in client:
         raise StatementRefused("The passkey was used inside another site's frame.")

@@ -2,13 +2,13 @@
 
 Whatever is approved is approved as bytes, so every value has exactly one spelling. The rules held here:
 
-* what comes in is UTF-8 JSON without duplicate keys, NaN, infinities, integers beyond 2^53 - 1, lone surrogates, or
+* what comes in is UTF-8 JSON without duplicate keys, NaN, infinities, numbers beyond 2^53 - 1, lone surrogates, or
   nesting deeper than 32 (T23);
 * what goes out is RFC 8785, made once; afterwards bytes are kept and hashed, never re-serialized;
 * digests of values that could be guessed are salted, and every digest names what it is a digest of (DSSE pre-auth
   encoding), so that no digest can stand for another kind of thing.
 
-Floats are parsed when finite; whether one may stand at a place is the schema's to say (``desk.py`` validates strictly:
+Floats are parsed; whether one may stand at a place is the schema's to say (``desk.py`` validates strictly:
 an integer or string parameter refuses a float).
 """
 
@@ -18,7 +18,6 @@ import base64
 import hashlib
 import hmac
 import json
-import math
 from typing import Any
 
 import rfc8785
@@ -61,7 +60,7 @@ def canonical(value: Any) -> bytes:
             pass
     try:
         return rfc8785.dumps(value)
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
         raise BadJSON(f"The value has no canonical form: {error}.") from None
 
 
@@ -116,8 +115,9 @@ def _integer(text: str) -> int:
 
 def _float(text: str) -> float:
     value = float(text)
-    if not math.isfinite(value):
-        raise BadJSON("A number is too large.")
+    # RFC 8785 writes 1e20 as an integer, which would be refused when it is read again. NaN cannot come this way.
+    if abs(value) > MAX_INTEGER:
+        raise BadJSON("A number is larger than 2^53 - 1.", "Send it as a string if the tool's schema allows one.")
     return value
 
 

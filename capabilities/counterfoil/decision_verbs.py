@@ -111,7 +111,7 @@ class DecisionVerbs(StopVerbs):
             raise WrongState(
                 "You have already decided this request." if view.decision else "This request can no longer be decided."
             )
-        await self._refuse_suspended(scopes_of(view.envelope, people=[person_id]))
+        await self._refuse_suspended(_barring(view.envelope, person_id, decision))
         if decision == "approve" and view.needs_code:
             await self._check_code(view, code)
         now = self.store.now()
@@ -158,7 +158,7 @@ class DecisionVerbs(StopVerbs):
             raise StatementRefused("The signature came too late, or was used before.")
         if not statement.iat <= self.store.now() < statement.exp:
             raise Expired("The signature came too late.", "Open the link again and sign once more.")
-        await self._refuse_suspended(scopes_of(envelope, people=[person.id]))
+        await self._refuse_suspended(_barring(envelope, person.id, statement.decision))
         if statement.decision == "approve" and statement.seat == HOLDER and envelope.actor != person.id:
             check_code(envelope, statement.code or "")
         stored = StoredStatement(
@@ -270,6 +270,12 @@ class DecisionVerbs(StopVerbs):
 def nonce_digest(nonce: str) -> str:
     """By what the store knows a statement's nonce."""
     return digest("counterfoil-nonce", nonce.encode())
+
+
+def _barring(envelope: Envelope, person: str, decision: Decision) -> tuple[str, ...]:
+    """The scopes whose suspension bars a decision. A decline is barred only by the person's own: what waits now may
+    run once a suspension is lifted, and must not have outlived an objection."""
+    return scopes_of(envelope, people=[person]) if decision == "approve" else (f"person:{person}",)
 
 
 def _as(seat: str) -> str:

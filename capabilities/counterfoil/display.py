@@ -27,6 +27,23 @@ HIDDEN_FACTS = frozenset({"owners", "guard"})
 """For machines: owners are checked against the account, the guard is the connector's."""
 
 
+EAST_ASIAN = frozenset(
+    {"CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "IDEOGRAPHIC", "HANGUL", "BOPOMOFO"}
+)  # fmt: skip
+"""Scripts that ordinary words mix."""
+
+INVISIBLE = frozenset(
+    chr(code)
+    for first, last in (
+        (0x34F, 0x34F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2800, 0x2800), (0x3164, 0x3164),
+        (0xFE00, 0xFE0F), (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF),
+    )
+    for code in range(first, last + 1)
+)  # fmt: skip
+"""Letters, marks and symbols that show as nothing (Default_Ignorable_Code_Point outside the categories above,
+https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt; and the blank pattern of Braille)."""
+
+
 class Entry(dict[str, Any]):
     """One line of the page: ``label``, ``value``; where it applies ``before``, ``after``, ``known``, ``warning``."""
 
@@ -39,7 +56,8 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         for name, value in envelope.argument_values.items()
         if name != operation.account_parameter
     ]
-    own = [entry for about, entry in facts if about is None]
+    # The account has a line of its own, so what is known about it stands among the facts.
+    own = [entry for about, entry in facts if about in (None, operation.account_parameter)]
     return {
         "v": 1,
         "organisation": organisation,
@@ -126,11 +144,11 @@ def _label(name: str) -> str:
 
 
 def _hides(character: str) -> bool:
-    return unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
+    return unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp") or character in INVISIBLE
 
 
 def _script(letter: str) -> str:
     """The script by the first word of the character's name: enough to tell LATIN from CYRILLIC and GREEK."""
     name = unicodedata.name(letter, "")
     first = name.split(" ")[0]
-    return "CJK" if first in ("CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO") else first
+    return "CJK" if first in EAST_ASIAN else first

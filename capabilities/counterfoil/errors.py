@@ -70,6 +70,10 @@ class TooManyRequests(CounterfoilError):
     remedy_default = "Wait until some are decided or expire, or cancel those that are no longer needed."
 
 
+class AccountBusy(TooManyRequests):
+    """As many tickets wait on one account as may. Never shown to an AI: it would reveal that the account is known."""
+
+
 class Unauthenticated(CounterfoilError):
     """No valid credential came with the call."""
 

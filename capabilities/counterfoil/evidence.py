@@ -65,9 +65,11 @@ def check_statement(
     statement = Statement.from_bytes(signed.statement)
     if statement.issuer != envelope.issuer or statement.envelope != envelope_digest(envelope_bytes):
         raise StatementRefused("The signature is for another request.")
-    if statement.exp - statement.iat > STATEMENT_LIFE or statement.iat < envelope.requested_at:
+    if not (envelope.requested_at <= statement.iat < statement.exp <= statement.iat + STATEMENT_LIFE):
         raise StatementRefused("The signature's times are not possible.")
-    if statement.seat not in seats_required(envelope) or statement.display != display_of(statement.seat):
+    # The holder may always decline, also where it is not they who approve.
+    asked = statement.seat in seats_required(envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
+    if not asked or statement.display != display_of(statement.seat):
         raise StatementRefused("The signature is for something else than was to be shown.")
     known = roster.signer(statement.credential)
     if known is None or known[1].id != statement.person or signed.assertion.credential != statement.credential:
@@ -141,7 +143,8 @@ def evidence_of(
         complete_at = max(complete_at, statement.iat)
         role = role_of(statement.seat)
         if role is None:
-            holder, code = assurance, code or statement.code is not None
+            # Whoever is known to sit at the keyboard of that very chat need not type its code across.
+            holder, code = assurance, statement.code is not None or person.id == envelope.actor
         else:
             staff[role] = staff.get(role, 0) + 1
     return Evidence(Rung(holder=holder, staff=staff, code=code), tuple(people), complete_at)

@@ -16,7 +16,7 @@ from typing import Any
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.desk import Desk, Operation
 from counterfoil.display import display, display_digest
-from counterfoil.errors import CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
+from counterfoil.errors import BadJSON, CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.log import check_link, group_salt
 from counterfoil.policy import Policy, Question, Requirements, Verdict
@@ -94,6 +94,10 @@ class Judge:
             return Previewed(None, "The account is not known.")
         if not isinstance(facts, operation.facts) or set(facts.owners) != {account}:
             return Previewed(None, "What the request names does not belong to this account alone.")
+        try:
+            canonical(facts.model_dump(mode="json"))
+        except BadJSON:
+            return Previewed(None, "The organisation's records hold a value that cannot be signed.")
         return Previewed(facts, None)
 
     def display_digests(self, envelope: Envelope) -> Callable[[str], str]:
@@ -134,8 +138,12 @@ class Judge:
         salt = group_salt(unb64(str(opening.get("salt"))), "envelope")
         expected = salted_digest(salt, "counterfoil-leaf-group", canonical(ticket.digest))
         envelope = ticket.envelope
-        same = (envelope.ticket, envelope.principal, envelope.account, envelope.operation, envelope.expires_at) == (
-            ticket.id, ticket.principal, ticket.account, ticket.operation, ticket.expires_at,
+        same = (
+            envelope.ticket, envelope.principal, envelope.account, envelope.operation, envelope.conversation,
+            envelope.delivery, envelope.requested_at, envelope.expires_at,
+        ) == (
+            ticket.id, ticket.principal, ticket.account, ticket.operation, ticket.conversation,
+            ticket.delivery, ticket.requested_at, ticket.expires_at,
         )  # fmt: skip
         if groups.get("envelope") != expected or not same:
             raise TamperDetected()

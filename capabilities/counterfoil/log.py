@@ -68,7 +68,10 @@ def group_salt(salt: bytes, group: str) -> bytes:
 
 
 def chain_mac(key: bytes, previous: bytes, body: bytes) -> bytes:
-    """The MAC over a leaf and everything before it."""
+    """The MAC over a leaf and everything before it; raises :class:`TamperDetected` unless ``previous`` is a MAC, whose
+    fixed length keeps the two apart."""
+    if len(previous) != len(GENESIS):
+        raise TamperDetected("A MAC in the log has a wrong length.")
     return hmac.digest(key, pre_auth("counterfoil-leaf", previous + body), "sha256")
 
 

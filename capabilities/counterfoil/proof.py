@@ -85,6 +85,8 @@ def verify_evidence(
         )
     except StatementRefused as error:
         raise OrderRefused(f"A signature for this order does not hold. {error.happened}") from None
+    if evidence.complete_at > claims.redeemed_at:
+        raise OrderRefused("A signature was made after the ticket was redeemed.")
     reached = with_wait(evidence, claims.redeemed_at)
     if met(envelope.requirements, reached) is None:
         raise OrderRefused("The signatures do not meet what the request requires.")

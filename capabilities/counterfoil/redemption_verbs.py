@@ -28,6 +28,14 @@ from counterfoil.store import (
 )
 from counterfoil.tickets import Event, State, Ticket
 
+OUTCOMES = frozenset(
+    {
+        Event.REPORT_EXECUTED, Event.REPORT_NOT_EXECUTED, Event.REPORT_UNKNOWN,
+        Event.FIND_EXECUTED, Event.FIND_NOT_EXECUTED,
+    }
+)  # fmt: skip
+"""What may be reported of a redeemed ticket."""
+
 REDEEM_TRIES = 5
 """How often a redemption is judged again when another one moved a counter it had looked at."""
 
@@ -122,7 +130,12 @@ class RedemptionVerbs(Door):
         return tokens.sign(self.keys.current, tokens.ORDER_TYPE, claims.model_dump())
 
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
-        """Record what the executor found out, and tell the holder of everything that was executed (T53)."""
+        """Record what the executor found out, and tell the holder of everything that was executed (T53).
+
+        Raises WrongState for an event that is no outcome: reporting is no other way to any other step.
+        """
+        if event not in OUTCOMES:
+            raise WrongState(f"'{event.value}' is no outcome that can be reported.")
         ticket = await self.store.ticket(ticket_id)
         if ticket is None:
             raise UnknownTicket()

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from counterfoil import leaves, recipients
-from counterfoil.canonical import b64, canonical, salted_digest
+from counterfoil.canonical import b64, canonical, parse_strict, salted_digest
 from counterfoil.desk import Operation
 from counterfoil.door import Door, reason
 from counterfoil.errors import (
+    AccountBusy,
     BadArguments,
     UnknownTicket,
     UnknownTool,
@@ -25,8 +26,11 @@ from counterfoil.errors import (
 from counterfoil.evidence import (
     code_digest,
 )
+from counterfoil.roster import Roster
+from counterfoil.scopes import pair
 from counterfoil.store import (
     NewTicket,
+    NoticeDraft,
     Step,
 )
 from counterfoil.tickets import Envelope, Event, Signals, State, Ticket
@@ -56,13 +60,14 @@ class RequestVerbs(Door):
         """Freeze what is asked for as a ticket; answers the ticket that an equal request already has.
 
         What the answer shows is the same whether the account exists, the preview fails or policy refuses: those are
-        told on the holder's page only (T54). Raises BadArguments, UnknownTool, Suspended or TooManyRequests.
+        told on the holder's page only (T54). Raises BadJSON, BadArguments, UnknownTool, Suspended or TooManyRequests.
         """
         operation = self.judge.desk.operations.get(operation_name)
         if operation is None:
             raise UnknownTool()
         if note is not None and len(note) > MAX_NOTE:
             raise BadArguments(f"The note is longer than {MAX_NOTE} characters.", "Shorten it.")
+        parse_strict(argument_bytes)
         arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
         await self._refuse_suspended(
             ["everything", f"operation:{operation.name}", f"principal:{requester.principal}"]
@@ -83,7 +88,13 @@ class RequestVerbs(Door):
                 }
             )
             refusal = None if required.rungs else "; ".join(required.reasons) or "The policy does not allow this."
-        return await self._create(envelope, operation, refusal)
+        try:
+            return await self._create(envelope, operation, refusal)
+        except AccountBusy:
+            # To the AI it looks like any other ticket (T54); it names no account, so nobody is told and nobody can
+            # approve it (T12).
+            nobodys = envelope.model_copy(update={"account": None, "facts": None, "requirements": ()})
+            return await self._create(nobodys, operation, "Too many requests were already waiting for this account.")
 
     def match_code(self, ticket: str) -> str:
         """The six digits that the chat shows and the holder types; derived, never stored."""
@@ -115,6 +126,8 @@ class RequestVerbs(Door):
         now: int,
     ) -> Envelope:
         salt, ticket = secrets.token_bytes(32), new_ticket_id()
+        # From the declaration, not from what this request requires: the end is told to the AI (T54).
+        longest_hold = max((rung.hold for rung in self.judge.desk.ladder_of(operation)), default=0)
         return Envelope(
             issuer=self.issuer,
             tenant=self.tenant,
@@ -137,7 +150,7 @@ class RequestVerbs(Door):
             note=note,
             undoes=None,
             requested_at=now,
-            expires_at=now + self.times.ticket,
+            expires_at=now + self.times.ticket + longest_hold,
             salt=b64(salt),
         )
 
@@ -166,13 +179,20 @@ class RequestVerbs(Door):
                 currency=amount.currency if amount else None,
                 amount=amount.amount if amount else None,
                 leaf=leaves.requested(ticket.id, ticket.digest, ticket.principal, ticket.operation),
-                notices=await recipients.asked(
-                    envelope, roster, self.judge.desk.directory, refused=not envelope.requirements
-                ),
+                notices=await self._asked(envelope, roster),
                 caps=self.caps,
             )
         )
         return created
+
+    async def _asked(self, envelope: Envelope, roster: Roster) -> list[NoticeDraft]:
+        """Who is asked; nobody while the account, or this requester on it, is suspended: "this wasn't me" must also
+        end the messages (T12), and the answer to the AI stays the same (T54)."""
+        if envelope.account is not None and await self.store.suspensions(
+            [f"account:{envelope.account}", pair(envelope.principal, envelope.account)]
+        ):
+            return []
+        return await recipients.asked(envelope, roster, self.judge.desk.directory, refused=not envelope.requirements)
 
     async def _find(self, hint: str) -> Account | None:
         try:

@@ -13,7 +13,7 @@ import re
 from typing import Literal
 
 from counterfoil.canonical import canonical
-from counterfoil.errors import StatementRefused
+from counterfoil.errors import BadJSON, StatementRefused
 from counterfoil.tickets import Envelope
 from counterfoil.values import Frozen
 
@@ -28,7 +28,7 @@ NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECL
 HOLDER = "holder"
 STAFF = "staff:"
 
-SEAT = re.compile(r"^(holder|staff:[a-z][a-z0-9_]{0,40})$")
+SEAT = re.compile(r"^(holder|staff:[a-z][a-z0-9_]{0,40})\Z")
 
 
 class Statement(Frozen):
@@ -57,9 +57,10 @@ class Statement(Frozen):
         """Read signed bytes; raises :class:`StatementRefused` unless they are exactly what :meth:`to_bytes` writes."""
         try:
             statement = Statement.model_validate_json(body)
-        except ValueError:
+            spelled = statement.to_bytes()
+        except (ValueError, BadJSON):
             raise StatementRefused("The statement cannot be read.") from None
-        if statement.to_bytes() != body:
+        if spelled != body:
             raise StatementRefused("The statement is not in its canonical form.")
         return statement
 

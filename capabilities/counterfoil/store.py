@@ -200,7 +200,7 @@ class Store(Protocol):
     async def create_ticket(self, new: NewTicket) -> tuple[Ticket, bool]:
         """Insert it with its notices and leaf, and answer True; or answer the one it repeats, and False.
 
-        Raises TooManyRequests when a cap is reached.
+        Raises TooManyRequests when a cap is reached; the account's own as its subclass AccountBusy.
         """
 
     async def ticket(self, ticket: str) -> Ticket | None:

@@ -28,7 +28,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from counterfoil.canonical import canonical, digest, parse_strict, unb64
-from counterfoil.errors import TamperDetected, WrongState
+from counterfoil.errors import BadJSON, TamperDetected, WrongState
 from counterfoil.rungs import Rung
 from counterfoil.values import Frozen
 
@@ -167,9 +167,10 @@ class Envelope(Frozen):
         """Read stored bytes; raises :class:`TamperDetected` unless they are exactly what :meth:`to_bytes` writes."""
         try:
             envelope = Envelope.model_validate_json(body)
-        except ValueError:
+            spelled = envelope.to_bytes()
+        except (ValueError, BadJSON):
             raise TamperDetected() from None
-        if envelope.to_bytes() != body:
+        if spelled != body:
             raise TamperDetected()
         return envelope
 

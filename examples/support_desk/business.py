@@ -113,7 +113,7 @@ class Business:
 
     def customer(self, number: str) -> Customer:
         """The customer; raises UnknownCustomer."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute("SELECT * FROM customers WHERE number = ?", (number,)).fetchone()
         if row is None:
             raise UnknownCustomer(number)
@@ -121,7 +121,7 @@ class Business:
 
     def find_customer(self, hint: str) -> str | None:
         """The number of the one customer with this number, e-mail address or full name; None for none or several."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute(
                 "SELECT number FROM customers WHERE ? COLLATE NOCASE IN (number, email, sign_in_email, name) LIMIT 2",
                 (hint.strip(),),
@@ -130,7 +130,7 @@ class Business:
 
     def order(self, number: str) -> Order:
         """The order with its lines and payment; raises UnknownOrder."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute(
                 "SELECT orders.*, method, captured, refunded, version FROM orders"
                 " JOIN payments ON payments.order_number = orders.number WHERE orders.number = ?",
@@ -146,12 +146,12 @@ class Business:
 
     def address_in_use(self, email: str, besides: str) -> bool:
         """Whether another customer than ``besides`` is written to, or signs in, with this address."""
-        with self._reading() as database:
+        with self.reading() as database:
             return _address_in_use(database, email, besides)
 
     def address_first_seen(self, email: str, customer: str) -> str | None:
         """The date on which this customer first gave the shop this address, or None."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute(
                 "SELECT first_seen FROM addresses WHERE email = ? COLLATE NOCASE AND customer = ?", (email, customer)
             ).fetchone()
@@ -159,7 +159,7 @@ class Business:
 
     def policy(self, topic: str) -> str:
         """What the shop tells customers about a topic; raises LookupError."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute("SELECT text FROM policies WHERE topic = ?", (topic,)).fetchone()
         if row is None:
             raise LookupError(f"Northlight has no policy text about {topic!r}.")
@@ -167,13 +167,13 @@ class Business:
 
     def opening_hours(self) -> list[tuple[str, str, str]]:
         """Day, opening and closing time, Monday first; days without a row are closed."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute("SELECT day, opens, closes FROM opening_hours ORDER BY position").fetchall()
         return [(row["day"], row["opens"], row["closes"]) for row in rows]
 
     def staff(self, role: str) -> list[tuple[str, str]]:
         """Name and e-mail address of everyone with a role."""
-        with self._reading() as database:
+        with self.reading() as database:
             rows = database.execute("SELECT name, email FROM staff WHERE role = ? ORDER BY name", (role,)).fetchall()
         return [(row["name"], row["email"]) for row in rows]
 
@@ -181,7 +181,7 @@ class Business:
 
     def refund(self, key: str, order_number: str, cents: int, currency: str, version: str | None) -> Done:
         """Give ``cents`` of an order's payment back, if the payment still has ``version``; raises NotDone."""
-        with self._writing() as database:
+        with self.writing() as database:
             same = database.execute("SELECT * FROM refunds WHERE idempotency_key = ?", (key,)).fetchone()
             if same is not None:
                 if (same["order_number"], same["cents"], same["currency"]) != (order_number, cents, currency):
@@ -207,13 +207,13 @@ class Business:
 
     def find_refund(self, key: str) -> Done | None:
         """The refund made under an idempotency key; None proves that there is none."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute("SELECT * FROM refunds WHERE idempotency_key = ?", (key,)).fetchone()
         return _refund_done(row) if row else None
 
     def cancel_refund(self, key: str, reference: str) -> Done:
         """Take a refund back before it is settled; raises NotDone if that is no longer possible."""
-        with self._writing() as database:
+        with self.writing() as database:
             row = database.execute("SELECT * FROM refunds WHERE 'RF-' || number = ?", (reference,)).fetchone()
             if row is None:
                 raise NotDone(f"Northlight has no refund {reference}.")
@@ -234,7 +234,7 @@ class Business:
 
     def change_sign_in_email(self, key: str, number: str, email: str, version: str | None) -> Done:
         """Let a customer sign in with another address, if their record still has ``version``; raises NotDone."""
-        with self._writing() as database:
+        with self.writing() as database:
             same = database.execute("SELECT * FROM sign_in_changes WHERE idempotency_key = ?", (key,)).fetchone()
             if same is not None:
                 if (same["customer"], same["after"]) != (number, email):
@@ -260,14 +260,15 @@ class Business:
 
     def find_sign_in_change(self, key: str) -> Done | None:
         """The change made under an idempotency key; None proves that there is none."""
-        with self._reading() as database:
+        with self.reading() as database:
             row = database.execute("SELECT * FROM sign_in_changes WHERE idempotency_key = ?", (key,)).fetchone()
         return _change_done(row) if row else None
 
     # The file ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, which sees what is committed."""
         if not self._filled:
             seed.create(self._database)
             self._filled = True
@@ -278,8 +279,9 @@ class Business:
             yield database
 
     @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as database:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it is kept, or nothing."""
+        with self.reading() as database:
             database.execute("BEGIN IMMEDIATE")
             try:
                 yield database

@@ -1,7 +1,8 @@
 """Northlight support: what a small furniture and lighting shop offers an AI.
 
-The AI may read opening hours and policies at once. A refund and a change of the sign-in e-mail it can only request:
-the people whom ``policy.cedar`` asks for decide on the facts that the previews below read from the shop's own records.
+The AI may read opening hours and policies at once. A refund, store credit and a change of the sign-in e-mail it can
+only request: the people whom ``policy.cedar`` asks for decide on the facts that the previews below read from the
+shop's own records.
 
 ``desk`` works on ``state/shop.db`` beside this file, or on the file named by the environment variable
 ``SUPPORT_DESK_DATABASE``; either is made and filled when it is first used.
@@ -16,6 +17,7 @@ from typing import Annotated, Literal
 
 from business import Business, NotDone, Order, UnknownCustomer, UnknownOrder, amount_text, decimal_text
 from pydantic import BaseModel, Field
+from store_credit import CURRENCY, StoreCredit
 
 from counterfoil import (
     Account,
@@ -33,6 +35,7 @@ from counterfoil import (
 )
 
 Topic = Literal["refunds", "returns", "delivery", "warranty", "account_recovery"]
+Reason = Annotated[str, Field(min_length=3, max_length=120)]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$", max_length=254)]
 
 ONE_DAY = 86_400
@@ -76,6 +79,14 @@ class RecoveryFacts(Facts):
     fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
 
 
+class CreditFacts(Facts):
+    """What the person who decides about store credit should know."""
+
+    store_credit: Change = fact(label="Store credit", about="amount")
+    locked: bool = fact(label="Account is locked")
+    fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
+
+
 class NotInOurRecords(NotExecuted, LookupError):
     """A request names something that the shop does not have; nothing was changed."""
 
@@ -106,6 +117,7 @@ def build(database: Path) -> Desk:
     desk = Desk("Northlight support", directory=Customers(shop), roles=["finance", "identity"])
     offer_information(desk, shop)
     offer_refunds(desk, shop)
+    offer_store_credit(desk, shop)
     offer_account_recovery(desk, shop)
     return desk
 
@@ -176,6 +188,43 @@ def offer_refunds(desk: Desk, shop: Business) -> None:
         return Receipt(reference=done.reference, summary=done.summary)
 
 
+def offer_store_credit(desk: Desk, shop: Business) -> None:
+    """Credit for a next order. Collected: once people have confirmed it, the AI itself redeems the ticket."""
+    credit = StoreCredit(shop)
+
+    @desk.operation(title="Add store credit", counts="amount", delivery="collected")
+    async def goodwill_credit(execution: Execution, account: Account, amount: Money, reason: Reason) -> Receipt:
+        """Add store credit to a customer's account, to make up for something that went wrong."""
+        try:
+            done = credit.add(execution.idempotency_key, account, credit_cents(amount), reason, execution.guard)
+        except NotDone as refusal:
+            raise NotExecuted(str(refusal)) from refusal
+        return Receipt(reference=done.reference, summary=done.summary)
+
+    @goodwill_credit.preview
+    async def credit_facts(account: Account, amount: Money, reason: Reason) -> CreditFacts:
+        try:
+            customer = shop.customer(account)
+        except UnknownCustomer as error:
+            raise NotInOurRecords(str(error)) from error
+        balance = credit.balance(account)
+        return CreditFacts(
+            owners=(account,),
+            guard=str(balance.version),
+            store_credit=Change(
+                before=amount_text(balance.cents, CURRENCY),
+                after=amount_text(balance.cents + credit_cents(amount), CURRENCY),
+            ),
+            locked=customer.locked,
+            fraud=customer.fraud_score,
+        )
+
+    @goodwill_credit.lookup
+    async def find_credit(execution: Execution) -> Receipt | None:
+        done = credit.find(execution.idempotency_key)
+        return Receipt(reference=done.reference, summary=done.summary) if done else None
+
+
 def offer_account_recovery(desk: Desk, shop: Business) -> None:
     """A new sign-in e-mail: by the holder's passkey, or where that is lost by two colleagues and a day's wait."""
     holder = Rung(holder="passkey", code=True)
@@ -221,6 +270,13 @@ def whole_cents(amount: Money) -> int:
     if cents != int(cents):
         raise NotExecuted(f"No money was moved: {amount} is no whole number of cents.")
     return int(cents)
+
+
+def credit_cents(amount: Money) -> int:
+    """The credit in cents; raises NotExecuted for nothing at all and for another currency than the shop's."""
+    if amount.currency != CURRENCY or amount.amount <= 0:
+        raise NotExecuted(f"Store credit is in {CURRENCY}, and more than nothing; {amount} is not.")
+    return whole_cents(amount)
 
 
 def order_text(order: Order) -> str:

@@ -46,6 +46,14 @@ CREATE TABLE sign_in_changes (
     number INTEGER PRIMARY KEY, idempotency_key TEXT NOT NULL UNIQUE, customer TEXT NOT NULL REFERENCES customers,
     "before" TEXT NOT NULL, "after" TEXT NOT NULL
 ) STRICT;
+CREATE TABLE credit_balances (
+    customer TEXT PRIMARY KEY REFERENCES customers, cents INTEGER NOT NULL DEFAULT 0 CHECK (cents >= 0),
+    version INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE credit_entries (
+    number INTEGER PRIMARY KEY, idempotency_key TEXT NOT NULL UNIQUE, customer TEXT NOT NULL REFERENCES customers,
+    cents INTEGER NOT NULL CHECK (cents > 0), reason TEXT NOT NULL
+) STRICT;
 CREATE TABLE staff (
     email TEXT NOT NULL, name TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (email, role)
 ) STRICT;

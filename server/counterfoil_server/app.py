@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from counterfoil.authority import Authority, Times
 from counterfoil.errors import SettingsError
@@ -71,11 +72,13 @@ class Parts:
 
 
 @asynccontextmanager
-async def open_parts(configuration: Configuration, *, transport: Transport | None = None) -> AsyncIterator[Parts]:
+async def open_parts(
+    configuration: Configuration, *, transport: Transport | None = None, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Parts]:
     """Own the state folder and wire the parts; nothing listens or runs yet.
 
-    ``transport`` sends the notices; without one they wait in the outbox. Raises StateFolderInUse, and every refusal of
-    settings, desk, policy, keys and store.
+    ``transport`` sends the notices; without one they wait in the outbox. ``clock`` gives Unix seconds. Raises
+    StateFolderInUse, and every refusal of settings, desk, policy, keys and store.
     """
     desk, policy = configuration.desk, configuration.load_policy()
     with StateFolder.open(configuration.state):
@@ -83,7 +86,7 @@ async def open_parts(configuration: Configuration, *, transport: Transport | Non
         keys = key_files.load_or_create(configuration.state / "keys", roster_key=configuration.roster_key, fresh=fresh)
         ledger = Ledger(configuration.state / LEDGER)
         try:
-            async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log) as store:
+            async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log, clock=clock) as store:
                 await _pin_party(store, configuration)
                 judge = Judge(
                     desk=desk,
@@ -204,7 +207,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     routes = [
-        Mount("/mcp", parts.conversation.asgi_app()),
+        Route("/mcp", endpoint=parts.conversation.asgi_app()),
         Route("/healthz", health),
         *parts.verification.routes(),
     ]

@@ -87,7 +87,7 @@ def rows(database: Path, statement: str) -> list[Any]:
 def test_the_desk_is_whole(desk: Desk) -> None:
     desk.check()
     assert set(desk.reads) == {"opening_hours", "explain_policy"}
-    assert set(desk.operations) == {"refund", "recover_account"}
+    assert set(desk.operations) == {"refund", "goodwill_credit", "recover_account"}
     assert desk.operations["refund"].counted(
         b'{"account":"C-1001","amount":{"currency":"EUR","value":"39.00"},"order_id":"NL-26017"}'
     ) == Money(value="39.00", currency="EUR")
@@ -455,7 +455,7 @@ def test_a_type_checker_accepts_the_desk_and_catches_a_renamed_argument_of_a_pre
         command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
         return subprocess.run([*command, "desk.py"], cwd=tmp_path, capture_output=True, text=True)
 
-    for name in ("business.py", "seed.py", "desk.py"):
+    for name in ("business.py", "seed.py", "store_credit.py", "desk.py"):
         (tmp_path / name).write_text((FOLDER / name).read_text())
     clean = mypy()
     assert clean.returncode == 0, clean.stdout

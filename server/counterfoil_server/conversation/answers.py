@@ -23,6 +23,8 @@ from counterfoil.store import Principal
 ERROR_META = "counterfoil/error"
 """The key of a result's ``_meta`` that holds a refusal's code, what happened and what to do."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False)
+
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
 
@@ -63,7 +65,7 @@ def refused(error: CounterfoilError) -> types.CallToolResult:
 
 def json_bytes(arguments: Mapping[str, Any]) -> bytes:
     """The arguments as JSON in which a float is still one (``1.0``), so that strict validation sees it (T23)."""
-    return json.dumps(arguments, ensure_ascii=False, allow_nan=False).encode()
+    return _ENCODER.encode(arguments).encode()
 
 
 def validated(model: type[Arguments], arguments: Mapping[str, Any]) -> Arguments:

@@ -22,8 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from counterfoil.canonical import MAX_INTEGER, parse_strict
 from counterfoil.errors import BadJSON, CounterfoilError, Unauthenticated
-from counterfoil.store import Store
-from counterfoil_server.conversation.principals import principal_of
+from counterfoil_server.conversation.principals import Principals
 
 PRINCIPAL = "counterfoil.principal"
 """The key of the ASGI scope under which the tools find who calls."""
@@ -40,9 +39,9 @@ _CHALLENGE = b'Bearer realm="counterfoil"'
 class Intake:
     """The ASGI application in front of another one."""
 
-    def __init__(self, app: ASGIApp, store: Store) -> None:
+    def __init__(self, app: ASGIApp, principals: Principals) -> None:
         self._app = app
-        self._store = store
+        self._principals = principals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check one HTTP request and hand it on, or answer it."""
@@ -55,7 +54,7 @@ class Intake:
                 authorization.append(value)
             elif name == b"content-length":
                 declared = value
-        principal = await principal_of(self._store, authorization)
+        principal = await self._principals.of(authorization)
         if principal is None:
             return await _refuse_caller(send, presented=bool(authorization))
         if scope["method"] != "POST":

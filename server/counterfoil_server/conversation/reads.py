@@ -29,6 +29,8 @@ UNTRUSTED = (
     "After it, operations may need more people's consent."
 )
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False)
+
 
 class ReadFailed(CounterfoilError):
     """The organisation's function raised, hung, or returned something else than it declares."""
@@ -86,4 +88,4 @@ class ReadTool:
     def _words(self, structured: dict[str, Any]) -> str:
         if self._read.wraps_result and isinstance(structured["result"], str):
             return str(structured["result"])
-        return json.dumps(structured, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return _ENCODER.encode(structured)

@@ -11,6 +11,7 @@ who holds the key finds every call with given arguments, while a reader of the t
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import secrets
@@ -21,7 +22,7 @@ from typing import Any
 
 import anyio
 
-from counterfoil.canonical import salted_digest
+from counterfoil.canonical import b64
 from counterfoil.store import Call, Store
 
 logger = logging.getLogger(__name__)
@@ -37,6 +38,8 @@ MAX_WAITING = 10_000
 
 MAX_NAME = 100
 """Characters of a tool's name that are kept; a caller may send any name."""
+
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
 class Recorder:
@@ -68,9 +71,9 @@ class Recorder:
             self._many.set()
 
     def argument_digest(self, tool: str, arguments: Mapping[str, Any] | None) -> str:
-        """The keyed digest under which a call of ``tool`` with these arguments is recorded."""
-        body = json.dumps([tool, arguments or {}], sort_keys=True, separators=(",", ":"))
-        return salted_digest(self._key, "counterfoil-call-arguments", body.encode())
+        """The keyed digest (BLAKE2b) under which a call of ``tool`` with these arguments is recorded."""
+        body = _ENCODER.encode([tool, arguments or {}]).encode()
+        return b64(hashlib.blake2b(body, key=self._key, digest_size=32, person=b"cf-call").digest())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

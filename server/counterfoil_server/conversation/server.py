@@ -29,6 +29,7 @@ from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import refused
 from counterfoil_server.conversation.catalogue import Catalogue
 from counterfoil_server.conversation.intake import MAX_BODY, PRINCIPAL, Intake
+from counterfoil_server.conversation.principals import Principals
 from counterfoil_server.conversation.recorder import Recorder
 from counterfoil_server.conversation.tickets import RunOrder
 from counterfoil_server.conversation.wording import instructions
@@ -67,7 +68,7 @@ class Conversation:
         version: str,
         arguments_key: bytes | None = None,
     ) -> None:
-        self._store = authority.store
+        self._principals = Principals(authority.store)
         self.recorder = Recorder(authority.store, arguments_key)
         self._catalogue = Catalogue(authority, run_order=run_order, wake=wake)
         self._tools = self._catalogue.tools
@@ -95,7 +96,11 @@ class Conversation:
 
         Give it to ``starlette.routing.Route("/mcp", endpoint=…)``.
         """
-        return Intake(self._manager.handle_request, self._store)
+        return Intake(self._manager.handle_request, self._principals)
+
+    def forget_principals(self) -> None:
+        """Call it when a principal was disabled: its next call is refused."""
+        self._principals.forget()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:

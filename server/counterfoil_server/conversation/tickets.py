@@ -256,7 +256,9 @@ def _outcome(ticket: Ticket) -> Outcome | None:
     if not isinstance(value, dict):
         return None
     if ticket.state is State.EXECUTED:
-        return Outcome(reference=_text(value, "reference"), summary=_text(value, "summary"))
+        receipt = value.get("receipt")
+        found = receipt if isinstance(receipt, dict) else {}
+        return Outcome(reference=_text(found, "reference"), summary=_text(found, "summary"))
     if ticket.state is State.NOT_EXECUTED:
         refused = "code" in value
         return Outcome(reason="It was refused just before it was carried out." if refused else _text(value, "reason"))

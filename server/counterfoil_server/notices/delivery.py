@@ -18,7 +18,7 @@ from typing import Protocol
 import anyio
 
 from counterfoil.errors import CounterfoilError, StoreFailed
-from counterfoil.recipients import APPROVE, OBJECT
+from counterfoil.recipients import APPROVE, EXECUTED, OBJECT
 from counterfoil.store import Notice, Store
 from counterfoil.tickets import STOPPABLE, State, Ticket
 from counterfoil_server.notices.messages import LINK_LIFETIME, Message, compose
@@ -175,7 +175,7 @@ class Delivery:
             link=link.url,
             code=link.code,
             due=ticket.hold_until if ticket and ticket.state is State.HELD else None,
-            certain=ticket is None or ticket.state is not State.UNKNOWN,
+            certain=ticket is not None and ticket.state is State.EXECUTED,
             refused=ticket is not None and ticket.refusal is not None,
             link_lifetime=self._link_lifetime,
         )
@@ -216,13 +216,16 @@ class Delivery:
 
 
 def no_longer_needed(notice: Notice, ticket: Ticket | None, now: int) -> str | None:
-    """Why nobody needs to be asked any more, or None. What was done is always told."""
+    """Why this must not be sent any more, or None. What was done, or may have been, is always told."""
+    state = ticket.state if ticket else None
+    if notice.kind == EXECUTED:
+        return "No longer needed: it was found that nothing was done." if state is State.NOT_EXECUTED else None
     if notice.kind not in (APPROVE, OBJECT):
         return None
-    if ticket is None:
+    if ticket is None or state is None:
         return "No longer needed: there is no such request."
-    if ticket.state not in STOPPABLE:
-        return f"No longer needed: the request is {ticket.state.value.replace('_', ' ')}."
+    if state not in STOPPABLE:
+        return f"No longer needed: the request is {state.value.replace('_', ' ')}."
     return "No longer needed: the request has expired." if now >= ticket.expires_at else None
 
 

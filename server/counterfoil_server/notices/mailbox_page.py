@@ -13,13 +13,14 @@ import secrets
 import time
 from collections.abc import Callable
 from itertools import groupby
+from textwrap import dedent
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from counterfoil_server.notices.messages import PAGES, TEMPLATES, in_utc
+from counterfoil_server.notices.messages import INDENT, PAGES, SIGNATURE, TEMPLATES, in_utc
 from counterfoil_server.notices.transports import Kept, Mailbox
 
 TRIES = 5
@@ -163,18 +164,18 @@ def _page(template: str, status: int = 200, **values: object) -> Response:
 
 
 def _shown(kept: Kept, origin: str) -> dict[str, object]:
-    """What the page shows of a message; its text is cut at the link, so that the link can be followed in its place."""
+    """What the page shows of a message: the paragraphs of its plain text, unwrapped to fit a phone."""
     link = kept.message.link
-    followed = link is not None and _origin_of(link) == origin
-    before, found, after = kept.message.text.partition(link) if followed and link else (kept.message.text, "", "")
-    return {
-        "number": kept.number,
-        "at": in_utc(kept.at),
-        "subject": kept.message.subject,
-        "before": before,
-        "link": found,
-        "after": after,
-    }
+    followed = link if link is not None and _origin_of(link) == origin else None
+    blocks: list[tuple[str, str]] = []
+    for block in kept.message.text.strip("\n").split("\n\n"):
+        if block.strip() == followed:
+            blocks.append(("link", followed))
+        elif block.startswith(INDENT):
+            blocks.append(("apart", dedent(block)))
+        else:
+            blocks.append(("text", " ".join(block.removeprefix(SIGNATURE).splitlines())))
+    return {"number": kept.number, "at": in_utc(kept.at), "subject": kept.message.subject, "blocks": blocks}
 
 
 def _as_json(kept: Kept) -> dict[str, object]:
@@ -197,7 +198,7 @@ async def _typed_code(request: Request) -> str:
         body += chunk
         if len(body) > MAX_FORM:
             return ""
-    values = parse_qs(body.decode("utf-8", "replace"), max_num_fields=4)
+    values = parse_qs(body.decode("utf-8", "replace"))
     return values.get("code", [""])[0]
 
 

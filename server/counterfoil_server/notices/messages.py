@@ -28,6 +28,9 @@ TEMPLATES = Environment(
 )
 LINE_WIDTH = 72
 """Characters in a line of the plain text; the usual width of mail (RFC 3676, section 4.2 allows up to 78)."""
+INDENT = "    "
+SIGNATURE = "-- \n"
+"""What mail programs know the end of a text by (RFC 3676, section 4.3)."""
 LINK_LIFETIME = 600
 """Seconds for which a link works, by default."""
 
@@ -209,7 +212,7 @@ def _enrolled(organisation: str, when: Part, contact: str) -> list[Part]:
         Part("text", f"A passkey was added for you at {organisation}:"),
         when,
         Part("text", "With it you can approve or decline requests. If you added it, nothing more is needed from you."),
-        Part("text", f"Was it not you? Contact {contact} at once, not by answering this message."),
+        Part("text", f"Was it not you? At once contact {contact}, not by answering this message."),
         Part("text", "We never ask for a password, neither in messages nor on our pages."),
     ]
 
@@ -219,17 +222,16 @@ def _about_link(lifetime: int) -> list[Part]:
 
 
 def _text(parts: list[Part]) -> str:
-    blocks: list[str] = []
+    """The plain text: paragraphs, a blank line between them; what stands for itself is indented."""
+    text, before = "", ""
     for part in parts:
-        match part.role:
-            case "link" | "code":
-                blocks.append(f"    {part.text}")
-            case "request":
-                blocks.append(textwrap.fill(part.text, LINE_WIDTH, initial_indent="    ", subsequent_indent="    "))
-            case "when":
-                blocks.append(f"    {part.text}")
-            case "small":
-                blocks.append("-- \n" + textwrap.fill(part.text, LINE_WIDTH))
-            case _:
-                blocks.append(textwrap.fill(part.text, LINE_WIDTH, break_long_words=False, break_on_hyphens=False))
-    return "\n\n".join(blocks) + "\n"
+        separator = "\n" if (before, part.role) == ("request", "when") else "\n\n"
+        if part.role in ("request", "when"):
+            block = textwrap.fill(part.text, LINE_WIDTH, initial_indent=INDENT, subsequent_indent=INDENT)
+        elif part.role in ("link", "code"):
+            block = INDENT + part.text  # never broken: it must stay one address
+        else:
+            block = textwrap.fill(part.text, LINE_WIDTH, break_on_hyphens=False)
+        text += (separator if text else "") + (SIGNATURE if part.role == "small" else "") + block
+        before = part.role
+    return text + "\n"

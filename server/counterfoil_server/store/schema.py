@@ -47,7 +47,7 @@ FIRST = (
     "CREATE INDEX waiting_by_principal ON ticket (principal) WHERE state IN ('pending', 'approved', 'held')",
     """
     CREATE INDEX waiting_by_conversation ON ticket (conversation)
-    WHERE state IN ('pending', 'approved', 'held') AND conversation IS NOT NULL
+    WHERE conversation IS NOT NULL AND state IN ('pending', 'approved', 'held')
     """,
     "CREATE INDEX waiting_by_expiry ON ticket (expires_at) WHERE state IN ('pending', 'approved', 'held')",
     "CREATE INDEX held_by_end ON ticket (hold_until) WHERE state = 'held'",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterfoil.errors import Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
+from counterfoil.errors import AccountBusy, Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
 from counterfoil.log import GENESIS, Leaf, LeafDraft
 from counterfoil.store import Capability, Caps, Counters, NewTicket, Step, StoredStatement
-from counterfoil.tickets import PLANNED, Event, State, Ticket, sources
+from counterfoil.tickets import PLANNED, STOPPABLE, Event, State, Ticket, sources
 from counterfoil_server.store.chain import LEAF_COLUMNS
 from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.secret_verbs import delete_expired_secrets
@@ -38,7 +38,7 @@ SELECT_REPEATED = (
 )
 SELECT_DUE = f"SELECT id FROM ticket WHERE expires_at <= ? AND state IN {WAITING} ORDER BY expires_at LIMIT ?"  # noqa: S608
 SELECT_READY = (
-    f"SELECT {TICKET_COLUMNS} FROM (SELECT number FROM ticket WHERE state = 'approved' UNION ALL "
+    f"SELECT {TICKET_COLUMNS} FROM (SELECT number FROM ticket WHERE state = 'approved' UNION ALL "  # noqa: S608
     "SELECT number FROM ticket WHERE state = 'held' AND hold_until <= :now) AS found "
     "JOIN ticket t ON t.number = found.number JOIN envelope e ON e.ticket = t.number "
     "WHERE t.delivery = 'direct' AND t.expires_at > :now ORDER BY t.number LIMIT :limit"
@@ -75,13 +75,13 @@ def create(transaction: Transaction, new: NewTicket) -> tuple[Ticket, bool]:
 
 
 def _check_caps(transaction: Transaction, ticket: Ticket, caps: Caps) -> None:
-    for column, value, cap in (
-        ("principal", ticket.principal, caps.per_principal),
-        ("account", ticket.account, caps.per_account),
-        ("conversation", ticket.conversation, caps.per_conversation),
+    for column, value, cap, refusal in (
+        ("principal", ticket.principal, caps.per_principal, TooManyRequests),
+        ("conversation", ticket.conversation, caps.per_conversation, TooManyRequests),
+        ("account", ticket.account, caps.per_account, AccountBusy),
     ):
         if value is not None and transaction.rows(waiting_query(column), (value, cap))[0][0] >= cap:
-            raise TooManyRequests()
+            raise refusal()
 
 
 def waiting_query(column: str) -> str:
@@ -98,7 +98,7 @@ def take_step(transaction: Transaction, ticket: str, step: Step) -> Ticket:
 
 
 def _refuse_expired(transaction: Transaction, ticket: Ticket) -> None:
-    if ticket.state is State.EXPIRED or (ticket.expires_at <= transaction.now and not ticket.ended):
+    if ticket.state is State.EXPIRED or (ticket.expires_at <= transaction.now and ticket.state in STOPPABLE):
         raise Expired("The ticket has expired.")
 
 
@@ -181,23 +181,23 @@ def count_wrong_code(transaction: Transaction, ticket: str) -> int:
 
 def list_query(states: Sequence[State], principal: str | None, account: str | None) -> str:
     """The newest tickets, for ``:principal``, ``:account`` and ``:limit``."""
-    terms = [
-        f"{name} = :{name}" for name, value in (("principal", principal), ("account", account)) if value is not None
-    ]
+    filters = {"principal": principal, "account": account}
+    terms = [f"{name} = :{name}" for name, value in filters.items() if value is not None]
     if terms or not states:
         if states:
             terms.append(f"state IN {spelled(states)}")
         where = f"WHERE {' AND '.join(terms)}" if terms else ""
-        found = f"SELECT number FROM ticket {where} ORDER BY number DESC LIMIT :limit"
+        found = f"SELECT number FROM ticket {where} ORDER BY number DESC LIMIT :limit"  # noqa: S608
     else:
         # One walk down the index of states for each, merged.
         found = " UNION ALL ".join(
-            f"SELECT * FROM (SELECT number FROM ticket WHERE state = '{state.value}' ORDER BY number DESC LIMIT :limit)"
+            f"SELECT * FROM (SELECT number FROM ticket WHERE state = '{state.value}' "  # noqa: S608
+            "ORDER BY number DESC LIMIT :limit)"
             for state in State
             if state in states
         )
     return (
-        f"SELECT {TICKET_COLUMNS} FROM ({found}) AS newest JOIN ticket t ON t.number = newest.number "
+        f"SELECT {TICKET_COLUMNS} FROM ({found}) AS newest JOIN ticket t ON t.number = newest.number "  # noqa: S608
         "JOIN envelope e ON e.ticket = t.number ORDER BY t.number DESC LIMIT :limit"
     )
 

@@ -23,7 +23,7 @@ from counterfoil_server.verification.incoming import json_of
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import AssertionAnswer, challenge_of, request_options
 from counterfoil_server.verification.progress import progress_of
-from counterfoil_server.verification.refusals import status_of
+from counterfoil_server.verification.refusals import for_people, status_of
 from counterfoil_server.verification.secrets_kept import OFFER, SESSION, secret_digest
 from counterfoil_server.verification.sessions import Session
 
@@ -115,7 +115,7 @@ class Decide:
 
     async def _refused(self, session: Session, error: CounterfoilError) -> Response:
         """The refusal; where it also ended what there was to decide, with the page that says so."""
-        answer = error.to_dict()
+        answer = for_people(error).to_dict()
         if not (await self._view(session)).can_decline:
             answer["location"] = "/done"
         return JSONResponse(answer, status_code=status_of(error))

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from counterfoil.errors import CounterfoilError
 from counterfoil_server.verification.headers import add_headers
-from counterfoil_server.verification.refusals import UNEXPECTED, RequestRefused, status_of
+from counterfoil_server.verification.refusals import UNEXPECTED, RequestRefused, for_people, status_of
 from counterfoil_server.verification.rendering import Pages
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -51,7 +51,7 @@ class Endpoint:
         except ClientDisconnect:
             raise
         except CounterfoilError as error:
-            return self._refusal(error, status_of(error))
+            return self._refusal(for_people(error), status_of(error))
         except Exception:
             # The address itself holds a secret, so only the kind of page is named.
             logger.exception("A page failed unexpectedly (%s).", request.method)

@@ -12,7 +12,7 @@ from typing import Any
 from counterfoil.authority import Authority, View
 from counterfoil.canonical import parse_strict
 from counterfoil.display import visible
-from counterfoil.errors import BadJSON
+from counterfoil.errors import BadJSON, CounterfoilError
 from counterfoil.rungs import ASSURANCES, Rung
 from counterfoil.tickets import State, Ticket
 
@@ -38,8 +38,8 @@ async def progress_of(authority: Authority, view: View) -> Progress:
     ticket = view.ticket
     match ticket.state:
         case State.PENDING if view.decision == "approve":
-            missing = await still_needed(authority, ticket)
-            return Progress("waiting", "Your approval is recorded", ("Nothing is done yet. It still needs:", *missing))
+            needed = await still_needed(authority, ticket)
+            return Progress("waiting", "Your approval is recorded", ("Nothing is done yet.", *_needed(needed)))
         case State.PENDING:
             return Progress("waiting", "The request is waiting", ("Nothing has been done.",))
         case State.APPROVED:
@@ -59,9 +59,16 @@ async def progress_of(authority: Authority, view: View) -> Progress:
 
 
 async def still_needed(authority: Authority, ticket: Ticket) -> list[str]:
-    """What each alternative of the requirements still lacks, one clause each."""
-    evidence = await authority.judge.evidence(ticket, await authority.store.statements(ticket.id))
+    """What each alternative still lacks, one clause each; nothing where a signature no longer holds."""
+    try:
+        evidence = await authority.judge.evidence(ticket, await authority.store.statements(ticket.id))
+    except CounterfoilError:
+        return []
     return [missing(rung, evidence.reached).in_words() for rung in ticket.envelope.requirements]
+
+
+def _needed(clauses: list[str]) -> tuple[str, ...]:
+    return (f"Still needed: {'; or '.join(clauses)}.",) if clauses else ()
 
 
 def missing(rung: Rung, reached: Rung) -> Rung:

@@ -39,6 +39,24 @@ UNEXPECTED = CounterfoilError(
 )
 
 
+REMEDIES: dict[type[CounterfoilError], str] = {
+    errors.WrongState: "Open the link from your message again to see where the request stands.",
+    errors.Suspended: "Nothing was done; ask the organisation if you expected otherwise.",
+    errors.StoreFailed: UNEXPECTED.remedy,
+    errors.RosterRefused: "Nothing can be decided until the organisation has looked into it.",
+    errors.TamperDetected: "Nothing was done; the organisation has to look into it.",
+}
+"""What to do, where an error's own words are meant for an administrator or an AI."""
+
+
+def for_people(error: CounterfoilError) -> CounterfoilError:
+    """The refusal in words for whoever is at the page."""
+    if type(error) not in REMEDIES or error.remedy != error.remedy_default:
+        return error
+    happened = error.happened if status_of(error) < 500 else error.happened_default
+    return type(error)(happened, REMEDIES[type(error)])
+
+
 def status_of(error: CounterfoilError) -> int:
     """The HTTP status that answers a refusal."""
     return error.status if isinstance(error, RequestRefused) else STATUSES.get(type(error), 403)

@@ -71,7 +71,7 @@ def creation_options(
 
 
 def verify_registration(answer: RegistrationAnswer, challenge: bytes, party: RelyingParty) -> NewCredential:
-    """The new passkey; raises :class:`StatementRefused` unless it was made here, now, for us, with its user verified."""
+    """The new passkey; raises :class:`StatementRefused` unless made here, now, for us, with its user verified."""
     client = client_data_of(answer.response.client_data)
     if client.get("crossOrigin", False) is not False or "topOrigin" in client:
         raise StatementRefused("The passkey was made inside another site's frame.")

@@ -33,7 +33,9 @@ class SignIn:
         link = await self._parts.links.open(request.path_params["secret"], recipients.APPROVE)
         visit = self._parts.sessions.visit(request)
         template = "landing.html" if link.live else "expired.html"
-        response = self._parts.pages.page(template, status=200 if link.live else 410, form_token=visit.token)
+        response = self._parts.pages.page(
+            template, status=200 if link.live else 410, form_token=visit.token, again=f"{request.url.path}/again"
+        )
         self._parts.sessions.keep(response, visit)
         return response
 

@@ -88,6 +88,8 @@ class Veto:
 
     def _ask(self, request: Request, template: str, status: int, error: CodeRefused | None = None) -> Response:
         visit = self._parts.sessions.visit(request)
-        response = self._parts.pages.page(template, status=status, form_token=visit.token, error=error)
+        response = self._parts.pages.page(
+            template, status=status, form_token=visit.token, error=error, again=f"{request.url.path}/again"
+        )
         self._parts.sessions.keep(response, visit)
         return response

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from server.conversation import harbour
 from server.conversation.world import World, open_world
 

@@ -128,7 +128,11 @@ def _operations(desk: Desk, boats: Boats) -> None:
 
     @desk.operation(counts="amount")
     async def refund_fee(
-        execution: Execution, account: Account, amount: Money, nights: int, reason: Literal["storm", "mistake"] = "storm"
+        execution: Execution,
+        account: Account,
+        amount: Money,
+        nights: int,
+        reason: Literal["storm", "mistake"] = "storm",
     ) -> Receipt:
         """Pay berth fees back."""
         boats.done.append(execution.ticket)

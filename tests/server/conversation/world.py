@@ -28,7 +28,7 @@ from counterfoil.desk import Desk
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import administered
+from counterfoil.leaves import administered, stepped
 from counterfoil.policy import Policy
 from counterfoil.roster import (
     NO_RECORD,
@@ -41,9 +41,9 @@ from counterfoil.roster import (
     sign_record,
     sign_with_secret,
 )
-from counterfoil.store import Caps, Principal
+from counterfoil.store import Caps, Principal, Step
 from counterfoil.tickets import Event, Ticket
-from counterfoil.values import NotExecuted
+from counterfoil.values import Account, Execution, NotExecuted
 from counterfoil_server.conversation import Conversation, new_token, token_digest
 from counterfoil_server.store import SQLiteStore
 from server.conversation.passkey import PARTY, Passkey
@@ -64,8 +64,10 @@ class World:
     token: str = ""
     passkey: Passkey = field(default_factory=lambda: Passkey("pk-maria"))
     woken: int = 0
+    engine_fails: bool = False
     conversation: Conversation = field(init=False)
     may_run: asyncio.Event = field(default_factory=asyncio.Event)
+    has_run: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -77,10 +79,10 @@ class World:
     async def run_order(self, ticket: Ticket, order: str) -> None:
         """What the execution layer does, without its checks: run the connector once, report how it ended."""
         await self.may_run.wait()
+        if self.engine_fails:
+            raise OSError("the engine's disk is full")
         operation = self.desk.operations[ticket.operation]
         assert ticket.account is not None
-        from counterfoil.values import Account, Execution
-
         execution = Execution(ticket=ticket.id, idempotency_key=ticket.id)
         arguments = operation.call_arguments(ticket.envelope.arguments.encode(), Account(ticket.account))
         try:
@@ -88,7 +90,7 @@ class World:
         except NotExecuted as error:
             await self.authority.report(ticket.id, Event.REPORT_NOT_EXECUTED, {"reason": str(error)})
         else:
-            await self.authority.report(ticket.id, Event.REPORT_EXECUTED, receipt.model_dump(mode="json"))
+            await self.authority.report(ticket.id, Event.REPORT_EXECUTED, {"receipt": receipt.model_dump(mode="json")})
 
     async def principal(self, name: str) -> str:
         """Add a principal; answers its token."""
@@ -120,12 +122,23 @@ class World:
             leaf=administered("enrol", person=person),
         )  # fmt: skip
 
+    async def step(self, ticket: str, *events: Event, outcome: str | None = None) -> None:
+        """Take these transitions, as the other layers would."""
+        for event in events:
+            await self.store.step(ticket, Step(event, stepped(event, ticket), outcome=outcome))
+
     async def approve(self, ticket: str, person: str) -> Ticket:
         """The holder confirms with code and passkey, as the page would have it."""
         code = self.authority.match_code(ticket)
         offer = await self.authority.prepare(ticket, person, self.passkey.credential, "approve", code)
         assertion = self.passkey.sign(offer.challenge)
         return await self.authority.decide(ticket, SignedStatement(offer.statement_bytes, assertion))
+
+    async def claim(self, ticket: str) -> None:
+        """Confirm and redeem it, as far as executing."""
+        await self.enrol("maria", "B-1")
+        await self.approve(ticket, "maria")
+        await self.authority.redeem(ticket, await self.authority.mint(ticket), presenter="agent")
 
     def http(self, token: str | None = None, **headers: str) -> httpx2.AsyncClient:
         """A plain HTTP client that sends this token, or the world's own."""
@@ -172,13 +185,18 @@ def words(result: types.CallToolResult) -> str:
 
 @asynccontextmanager
 async def open_world(
-    folder: Path, desk: Desk, policy: str, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, caps: Caps | None = None
+    folder: Path,
+    desk: Desk,
+    policy: str,
+    *,
+    wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    caps: Caps | None = None,
 ) -> AsyncIterator[World]:
     """Serve ``desk`` until left."""
     log_key = secrets.token_bytes(32)
     roster_key = SigningKey.generate()
     desk.check()
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen()
     port = int(listening.getsockname()[1])
     async with SQLiteStore.open(folder / "counterfoil.db", log_key=log_key) as store:
         judge = Judge(
@@ -207,6 +225,15 @@ async def open_world(
         )
         async with served(wrap(world.conversation.asgi_app()), world.conversation.lifespan, listening):
             yield world
+
+
+def listen() -> socket.socket:
+    """A listening socket on a free loopback port."""
+    # With the protocol named, asyncio turns Nagle's algorithm off; without, every answer waits 40 ms for an ACK.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    return listening
 
 
 @asynccontextmanager

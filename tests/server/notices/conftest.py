@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from server.notices.mail_server import LinkMaker, MailServer, MovableClock
 
 from counterfoil_server.store.sqlite import SQLiteStore
+from server.notices.mail_server import LinkMaker, MailServer, MovableClock
 
 
 @pytest.fixture(scope="module")

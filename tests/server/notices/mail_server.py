@@ -70,22 +70,21 @@ class MailServer:
         self._server.close()
         await self._server.wait_closed()
 
-    async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
+    async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:
         if self.recipient_replies:
             return self.recipient_replies.popleft()
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Any, envelope: Any) -> str:
         self.attempts += 1
         self.attempted.set()
         await self.open_gate.wait()
         if self.replies:
             return self.replies.popleft()
         self.envelopes.append(envelope)
-        self.encrypted.append(session.ssl is not None)
+        assert server.transport is not None
+        self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
         parsed = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(parsed, EmailMessage)
         self.received.append(parsed)
@@ -194,9 +193,7 @@ def certificate(folder: Path) -> tuple[ssl.SSLContext, Path]:
     public = made.public_bytes(serialization.Encoding.PEM)
     trusted.write_bytes(public)
     held.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         + public
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -14,11 +15,17 @@ AT = 1_790_000_000
 LINK = "https://acme.example/l/Yx3_secret"
 
 
-def message(kind: str, *, organisation: str = "Acme support", title: str = "Refund an order", **more: object) -> Message:
+def message(kind: str, **more: Any) -> Message:
     link = LINK if kind in (APPROVE, OBJECT) else None
     code = "7Q2M9XKA" if kind == OBJECT else None
-    values: dict[str, object] = {"at": AT, "link": link, "code": code, **more}
-    return compose(kind, organisation=organisation, title=title, **values)  # type: ignore[arg-type]
+    values: dict[str, Any] = {
+        "organisation": "Acme support",
+        "title": "Refund an order",
+        "at": AT,
+        "link": link,
+        "code": code,
+    }
+    return compose(kind, **(values | more))
 
 
 class Words(HTMLParser):
@@ -99,7 +106,7 @@ def test_an_unknown_outcome_is_never_told_as_done() -> None:
 def test_a_new_passkey_is_told_with_what_to_do_if_it_was_somebody_else() -> None:
     added = message(ENROLLED)
     assert added.subject == "Acme support: a passkey was added for you"
-    assert "Was it not you? Contact" in squeezed(added.text)
+    assert "Was it not you? At once contact Acme support" in squeezed(added.text)
     assert added.link is None
 
 
@@ -121,7 +128,7 @@ def test_lines_of_the_plain_text_fit_into_a_mail(kind: str) -> None:
 @pytest.mark.parametrize("place", ["organisation", "title", "contact"])
 def test_a_line_break_in_what_becomes_a_header_is_refused(place: str, end: str) -> None:
     with pytest.raises(DeskError, match="line break"):
-        message(EXECUTED, **{place: f"Refund{end}Bcc: everybody@evil.example"})  # type: ignore[arg-type]
+        message(EXECUTED, **{place: f"Refund{end}Bcc: everybody@evil.example"})
 
 
 def test_characters_that_reorder_text_are_spelled_out() -> None:
@@ -143,7 +150,9 @@ def test_what_is_no_web_address_is_not_sent_as_a_link(link: str) -> None:
         message(APPROVE, link=link)
 
 
-@pytest.mark.parametrize(("kind", "more"), [(APPROVE, {"link": None}), (OBJECT, {"link": None}), (OBJECT, {"code": None})])
+@pytest.mark.parametrize(
+    ("kind", "more"), [(APPROVE, {"link": None}), (OBJECT, {"link": None}), (OBJECT, {"code": None})]
+)
 def test_a_message_without_what_it_is_for_is_not_made(kind: str, more: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="needs a link"):
         message(kind, **more)

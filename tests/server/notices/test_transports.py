@@ -7,11 +7,11 @@ from pathlib import Path
 
 import anyio
 import pytest
-from server.notices.mail_server import MailServer, certificate, html_of, let_in, text_of
 
 from counterfoil.errors import SettingsError
 from counterfoil_server.notices.messages import Message, compose
 from counterfoil_server.notices.transports import KEPT, Encryption, Mailbox, NotDelivered, SMTPTransport
+from server.notices.mail_server import MailServer, certificate, html_of, let_in, text_of
 
 MESSAGE = compose(
     "approve", organisation="Acme Ünterstützung", title="Refund", at=1_790_000_000, link="https://acme.example/l/s3"

@@ -1,0 +1,66 @@
+"""``make bench``: print every figure with its goal and write ``bench/results.json``.
+
+Ratios only, measured within this run; goals are what we hold ourselves to, and no test asserts them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).parent.parent
+sys.path[:0] = [str(ROOT / "tests")]
+
+RESULTS = Path(__file__).parent / "results.json"
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure's goal; ``at_most`` says on which side of it we want to be."""
+
+    value: float
+    at_most: bool
+    unit: str
+    words: str
+
+
+GOALS = {
+    "read_ratio": Goal(1.10, True, "x of a bare server's call", "a plain read, p50"),
+    "request_ratio": Goal(1.8, True, "x of a bare server's call", "a request, p50"),
+    "request_commits": Goal(1, True, "durable commits", "a request"),
+    "rss_ratio": Goal(1.35, True, "x of a bare server", "resident memory"),
+    "start_ratio": Goal(1.8, True, "x of a bare server", "start to first answer"),
+    "store_redeem_ratio": Goal(0.7, False, "x of raw updates", "the store's redeem verb, 64 at once"),
+    "redeem_overhead": Goal(1.5, True, "x of its own parts", "authority.redeem"),
+}
+
+
+def main() -> None:
+    """Measure everything and write it down."""
+    from bench import redemption, serving
+
+    console = Console()
+    console.print("In process ...")
+    figures = asyncio.run(redemption.measure())
+    console.print("Whole servers ...")
+    figures |= asyncio.run(serving.measure())
+    table = Table("figure", "what", "value", "goal", "")
+    for name, goal in GOALS.items():
+        reached = figures[name] <= goal.value if goal.at_most else figures[name] >= goal.value
+        sign = "≤" if goal.at_most else "≥"
+        table.add_row(name, goal.words, f"{figures[name]:.2f}", f"{sign} {goal.value}", "reached" if reached else "missed")
+    console.print(table)
+    content = {
+        name: {"value": round(figures[name], 3), "goal": goal.value, "unit": goal.unit} for name, goal in GOALS.items()
+    }
+    RESULTS.write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""Where an administration verb runs.
+
+The process that owns the state folder runs it, reached over its private socket; where no process owns the folder, this
+one takes it, runs the verb and gives it back. Asking the socket first means that stopping things works while the desk
+or the policy on disk is broken. A verb is sent at most once: if the owner dies after it was sent, we say that we do not
+know, and never send it again.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+
+from counterfoil.errors import StateFolderInUse
+from counterfoil_server import admin_socket
+from counterfoil_server.cli import first_start
+from counterfoil_server.cli.console import Output
+from counterfoil_server.cli.exit_codes import NotReachable
+from counterfoil_server.config import Configuration
+
+TRIES = 2
+"""Between the two looks, an owner may have stopped or started once."""
+
+BROKEN = (anyio.EndOfStream, anyio.IncompleteRead, anyio.BrokenResourceError, anyio.ClosedResourceError)
+
+
+async def call(configuration: Configuration, verb: str, arguments: dict[str, Any], output: Output) -> Any:
+    """Run the verb; raises its refusal, or :class:`NotReachable`."""
+    for _ in range(TRIES):
+        try:
+            return await admin_socket.call(configuration.state, verb, arguments)
+        except OSError:
+            pass  # nobody listens
+        except BROKEN:
+            raise NotReachable(
+                "The serving process stopped before it answered; the command may or may not have taken effect.",
+                "Look before you repeat it, with 'counterfoil tickets list', 'suspensions' or 'people list'.",
+            ) from None
+        try:
+            return await _call_here(configuration, verb, arguments, output)
+        except StateFolderInUse:
+            continue  # it was taken in between
+    raise NotReachable(f"Another process owns the state folder {configuration.state}, but it does not answer.")
+
+
+async def _call_here(configuration: Configuration, verb: str, arguments: dict[str, Any], output: Output) -> Any:
+    from counterfoil_server.app import open_parts
+
+    fresh = first_start.is_fresh(configuration)
+    async with open_parts(configuration) as parts:
+        if fresh:
+            first_start.explain(configuration, output)
+        return await parts.administration.call(verb, arguments)

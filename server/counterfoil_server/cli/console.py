@@ -1,0 +1,198 @@
+"""Everything the command line writes goes through here: people's text, programs' JSON, errors and questions.
+
+Rules: with ``--json``, stdout carries one JSON value and nothing else. Text of others (an AI's note, a name, a reason)
+is made visible before it reaches the terminal, so that it can neither move the cursor nor pretend to be ours; markup is
+off. Meaning never hangs on colour alone, nor on a character that the terminal cannot show. Times are local.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+from rich.theme import Theme
+
+from counterfoil.display import visible
+from counterfoil.errors import CounterfoilError
+from counterfoil_server.cli.exit_codes import ConfirmationNeeded
+
+THEME = Theme(
+    {
+        "good": "green",
+        "note": "yellow",
+        "bad": "bold red",
+        "busy": "cyan",
+        "quiet": "dim",
+        "heading": "bold",
+        "command": "bold",
+    }
+)
+
+LABEL_WIDTH = 13
+"""Columns for the labels of a card; the values of one card start in one line below each other."""
+
+NEW_LINE = Text("\n")
+
+Part = str | tuple[str, str] | Text
+"""Anybody's text, alone or with a style of the theme; or text that was made visible before."""
+
+
+class Output:
+    """Where one command writes to. ``as_json``: a program reads stdout."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        self.console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
+        self.messages = Console(theme=THEME, highlight=False, markup=False, emoji=False, stderr=True)
+        self._unicode = (self.console.encoding or "").lower().startswith("utf")
+
+    # For programs
+
+    def answer(self, value: Any, show: Callable[[], None]) -> None:
+        """The command's result: ``value`` as JSON, or what ``show`` writes for people."""
+        if self.as_json:
+            self.write_json(value)
+        else:
+            show()
+
+    def write_json(self, value: Any) -> None:
+        """One JSON value on stdout. Unix seconds are UTC by definition."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.flush()
+
+    # For people
+
+    def say(self, *parts: Part) -> None:
+        """A paragraph."""
+        self.console.print(assembled(*parts))
+
+    def gap(self) -> None:
+        """An empty line."""
+        self.console.print()
+
+    def heading(self, text: str) -> None:
+        """What the following lines are about, after an empty line."""
+        self.console.print()
+        self.console.print(Text(visible(text), "heading"))
+
+    def paste(self, text: str, indent: int = 2) -> None:
+        """Lines that are copied as they stand: never wrapped, so that a URL or a command stays whole."""
+        for line in text.splitlines():
+            self.console.print(Text(" " * indent + visible(line), "command"), soft_wrap=True)
+
+    def hint(self, *parts: Part) -> None:
+        """What to do next."""
+        self._marked(self.console, self.mark("→", "->"), "quiet", *parts)
+
+    def warn(self, *parts: Part) -> None:
+        """Something to know before going on, on stderr so that it is seen even where stdout is read by a program."""
+        self._marked(self.messages, "!", "note", *parts)
+
+    def checked(self, sign: str, style: str, *parts: Part) -> None:
+        """A line that begins with the sign of how a check went."""
+        self._marked(self.console, sign, style, *parts)
+
+    def mark(self, sign: str, plain: str) -> str:
+        """``sign`` where the terminal can show it, else ``plain``."""
+        return sign if self._unicode else plain
+
+    def fields(self, rows: Iterable[tuple[str, Text | str | None]]) -> None:
+        """A card's lines: label and value. None leaves a line out."""
+        grid = Table.grid(padding=(0, 1), pad_edge=False)
+        grid.add_column(width=LABEL_WIDTH, style="quiet", overflow="fold")
+        grid.add_column(overflow="fold")
+        for label, value in rows:
+            if value is not None:
+                grid.add_row(label, value if isinstance(value, Text) else Text(value))
+        self.console.print(Padding(grid, (0, 0, 0, 2)))
+
+    def items(self, title: str, lines: Iterable[str]) -> None:
+        """A list under its title."""
+        self.console.print(Padding(Text(visible(title)), (0, 0, 0, 2)))
+        for line in lines:
+            grid = Table.grid(padding=(0, 1), pad_edge=False)
+            grid.add_row("-", Text(visible(line)))
+            self.console.print(Padding(grid, (0, 0, 0, 4)))
+
+    def table(
+        self, headings: Sequence[str], rows: Iterable[Sequence[Text | str]], *, whole: Sequence[str] = ()
+    ) -> None:
+        """A listing. Columns named in ``whole`` are copied from, so the others give way before they are folded."""
+        table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="heading")
+        for heading in headings:
+            table.add_column(heading, overflow="fold", no_wrap=heading in whole and self.console.width >= 80)
+        for row in rows:
+            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+        self.console.print(table)
+
+    def error(self, error: CounterfoilError) -> None:
+        """What happened and what to do: on stderr for people, on stdout as JSON for programs."""
+        if self.as_json:
+            self.write_json({"error": error.to_dict()})
+            return
+        self._marked(self.messages, self.mark("✗", "x"), "bad", error.happened)
+        self._marked(self.messages, self.mark("→", "->"), "quiet", error.remedy)
+
+    def confirm(self, question: str, *, yes: bool) -> None:
+        """Go on only if somebody says yes; raises :class:`ConfirmationNeeded` otherwise."""
+        if yes:
+            return
+        if self.as_json or not sys.stdin.isatty():
+            raise ConfirmationNeeded(f"{question} That needs a confirmation, and nobody is there to be asked.")
+        self.messages.print(Text(f"{question} Type yes to go on: "), end="")
+        if sys.stdin.readline().strip().lower() not in ("yes", "y"):
+            raise ConfirmationNeeded("Not confirmed; nothing was changed.", "Run the command again if you are sure.")
+
+    @staticmethod
+    def _marked(console: Console, sign: str, style: str, *parts: Part) -> None:
+        """A paragraph behind a sign, its further lines indented to the first."""
+        grid = Table.grid(padding=(0, 1), pad_edge=False)
+        grid.add_column(width=len(sign), style=style)
+        grid.add_column(overflow="fold")
+        grid.add_row(sign, assembled(*parts))
+        console.print(grid)
+
+
+def assembled(*parts: Part) -> Text:
+    """One text of several parts, with what may be anybody's made visible."""
+    whole = Text()
+    for part in parts:
+        match part:
+            case Text():
+                whole.append_text(part)
+            case (text, style):
+                whole.append(visible(text), style)
+            case text:
+                whole.append(visible(text))
+    return whole
+
+
+def moment(seconds: int | None) -> str:
+    """Unix seconds as local date and time to the minute; a dash for none."""
+    if seconds is None:
+        return "-"
+    when = datetime.fromtimestamp(seconds).astimezone()
+    year = "" if when.year == datetime.now().astimezone().year else f" {when.year}"
+    return f"{when.day} {when:%b}{year} {when:%H:%M}"
+
+
+def exact_moment(seconds: int) -> str:
+    """Unix seconds as local date and time to the second, with the zone."""
+    when = datetime.fromtimestamp(seconds).astimezone()
+    return f"{when.day} {when:%B %Y, %H:%M:%S %Z}"
+
+
+def counted(number: int, one: str, many: str | None = None) -> str:
+    """``1 ticket``, ``2 tickets``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,30 @@
+"""What is said once, when a state folder is made."""
+
+from __future__ import annotations
+
+from counterfoil_server.cli.console import Output
+from counterfoil_server.config import Configuration
+
+SAME_USER = (
+    "Counterfoil holds back the AI, not this machine's user: an AI client that can run programs as the same user as"
+    " the server can change everything. Run the server as a user of its own, or on another machine."
+)
+
+
+def is_fresh(configuration: Configuration) -> bool:
+    """Whether the state folder has no database yet."""
+    from counterfoil_server.app import DATABASE
+
+    return not (configuration.state / DATABASE).exists()
+
+
+def explain(configuration: Configuration, output: Output) -> None:
+    """Say what was created and what to do with it; on stderr, so that JSON on stdout stays alone."""
+    output.warn(f"First start. Created {configuration.state} with database, ledger and keys; keep it, and back it up.")
+    if configuration.roster_key.exists():
+        output.warn(
+            f"Created the roster's private key {configuration.roster_key}: whoever has it decides who may approve."
+            " Move it off this machine now, and bring it back only to invite or disable people"
+            " (setting 'roster_key' says where it is)."
+        )
+    output.warn(SAME_USER)

@@ -1,0 +1,120 @@
+"""``serve``: run the desk until it is stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import anyio
+import typer
+
+from counterfoil.errors import SettingsError
+from counterfoil_server.cli import first_start, logs
+from counterfoil_server.cli.console import Output
+from counterfoil_server.cli.session import Session, with_session
+from counterfoil_server.config import Configuration
+
+if TYPE_CHECKING:
+    from counterfoil_server.app import Parts
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("serve")(with_session(serve))
+
+
+def serve(
+    session: Session,
+    no_notices: Annotated[
+        bool, typer.Option("--no-notices", help="Serve without [smtp]: nobody is told of anything.")
+    ] = False,
+) -> None:
+    """Serve the desk: MCP for AI clients, pages for people, and the executor."""
+    from counterfoil_server import app
+
+    configuration, output = session.configuration, session.output
+    if configuration.settings.smtp is None and not no_notices:
+        raise SettingsError(
+            "There are no [smtp] settings, so nobody who has to decide would be told.",
+            "Add [smtp] with host and sender to counterfoil.toml; or try it with 'counterfoil demo', or --no-notices.",
+        )
+    transport = None if no_notices else app.smtp_transport(configuration)
+    fresh = first_start.is_fresh(configuration)
+    logs.configure(as_json=output.as_json)
+
+    async def ready(parts: Parts, base_url: str) -> None:
+        listens()
+        logs.adopt()
+        if fresh:
+            first_start.explain(configuration, output)
+        output.answer(
+            {"serving": addresses(configuration, base_url)},
+            lambda: _welcome(output, configuration, base_url, told=transport is not None),
+        )
+        await anyio.sleep_forever()
+
+    async def run() -> None:
+        await app.serve(configuration, transport=transport, ready=ready)
+
+    with stopped_by_signal() as listens:
+        anyio.run(run)
+
+
+@contextlib.contextmanager
+def stopped_by_signal() -> Iterator[Callable[[], None]]:
+    """Being told to stop is a good end. Gives what to call once the server listens.
+
+    From then on the server itself hears Ctrl-C and SIGTERM, ends what is under way, and repeats the signal when it is
+    done; nothing is left to interrupt then.
+    """
+    listening = False
+
+    def stop(_: int, __: object) -> None:
+        if not listening:
+            raise KeyboardInterrupt
+
+    def listens() -> None:
+        nonlocal listening
+        listening = True
+
+    former = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield listens
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def addresses(configuration: Configuration, base_url: str) -> dict[str, str]:
+    """Where the desk is reached: publicly, and on this machine."""
+    public = configuration.settings.public_url
+    return {
+        "mcp": f"{public}/mcp",
+        "pages": public,
+        "listening": base_url,
+        "health": f"{base_url}/healthz",
+        "state": str(configuration.state),
+    }
+
+
+def _welcome(output: Output, configuration: Configuration, base_url: str, *, told: bool) -> None:
+    found = addresses(configuration, base_url)
+    smtp = configuration.settings.smtp
+    output.say((configuration.desk.name, "heading"), " is being served.")
+    output.fields(
+        [
+            ("MCP", found["mcp"]),
+            ("Pages", found["pages"]),
+            ("Listening", found["listening"]),
+            ("Health", found["health"]),
+            ("State", found["state"]),
+            ("Notices", f"through {smtp.host}:{smtp.port}" if smtp and told else None),
+        ]
+    )
+    if not told:
+        output.warn("Notices go nowhere: nobody is told that a request waits for them, or that something was done.")
+    output.hint("An AI client needs a token: ", ("counterfoil principals add NAME", "command"))
+    output.say("Stop with Ctrl-C.")

@@ -1,0 +1,305 @@
+"""A person in software: an authenticator, and a browser's steps through the real pages over HTTP.
+
+For tests and demonstrations. The authenticator follows W3C WebAuthn Level 3 as far as our pages need it and refuses
+what a real one refuses (another site's relying party, a passkey it does not hold); its public attributes make it
+misbehave. The client reads every form token and cookie from the pages it was given, as a browser does.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass, field
+from hashlib import sha256
+from html.parser import HTMLParser
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import cbor2
+import httpx2
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from counterfoil.assertions import BACKUP_ELIGIBLE, USER_PRESENT, USER_VERIFIED
+from counterfoil.canonical import b64, unb64
+from counterfoil_server.verification.headers import TOKEN_FIELD, TOKEN_HEADER
+
+BACKED_UP = 0x10
+ATTESTED = 0x40
+ES256 = -7
+
+INLINE = frozenset({"a", "span", "strong", "time"})
+"""Elements that do not separate words."""
+
+
+class PasskeyRefused(Exception):
+    """The authenticator does not do what the page asks for."""
+
+
+class PageRefused(Exception):
+    """The server refused. ``status``: HTTP; ``answer``: the JSON, or the text of the page."""
+
+    def __init__(self, status: int, answer: Any) -> None:
+        super().__init__(f"{status}: {answer}")
+        self.status = status
+        self.answer = answer
+
+
+@dataclass(slots=True)
+class SoftwarePasskey:
+    """One passkey."""
+
+    id: bytes
+    key: ec.EllipticCurvePrivateKey
+    party: str
+    user: bytes
+
+
+@dataclass
+class SoftwareAuthenticator:
+    """Makes P-256 passkeys and signs with them, always with the user present and verified unless told otherwise.
+
+    ``origin`` overrides the page's; ``sign_with`` is a foreign key to sign with; ``ignore_allowed`` picks the first
+    passkey whatever the page allows; ``any_party`` also serves another site's relying party.
+    """
+
+    user_present: bool = True
+    user_verified: bool = True
+    backup_eligible: bool = False
+    backed_up: bool = False
+    cross_origin: bool = False
+    origin: str | None = None
+    sign_with: ec.EllipticCurvePrivateKey | None = None
+    ignore_allowed: bool = False
+    any_party: bool = False
+    passkeys: list[SoftwarePasskey] = field(default_factory=list)
+
+    def create(self, options: dict[str, Any], origin: str) -> dict[str, Any]:
+        """``navigator.credentials.create`` for PublicKeyCredentialCreationOptionsJSON; a RegistrationResponseJSON."""
+        party = self._party(options["rp"]["id"], origin)
+        if not any(parameter["alg"] == ES256 for parameter in options["pubKeyCredParams"]):
+            raise PasskeyRefused("The page accepts no key that this authenticator makes.")
+        held = {b64(passkey.id) for passkey in self.passkeys}
+        if any(excluded["id"] in held for excluded in options.get("excludeCredentials", [])):
+            raise PasskeyRefused("This authenticator already holds a passkey of this person.")
+        passkey = SoftwarePasskey(
+            secrets.token_bytes(32), ec.generate_private_key(ec.SECP256R1()), party, unb64(options["user"]["id"])
+        )
+        self.passkeys.append(passkey)
+        numbers = passkey.key.public_key().public_numbers()
+        public_key = cbor2.dumps(
+            {1: 2, 3: ES256, -1: 1, -2: numbers.x.to_bytes(32, "big"), -3: numbers.y.to_bytes(32, "big")}
+        )
+        data = self._data(party, ATTESTED) + bytes(16) + len(passkey.id).to_bytes(2, "big") + passkey.id + public_key
+        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        client_data = self._client_data("webauthn.create", options["challenge"], origin)
+        response = {"clientDataJSON": b64(client_data), "attestationObject": b64(attestation)}
+        return self._answer(passkey, response)
+
+    def get(self, options: dict[str, Any], origin: str) -> dict[str, Any]:
+        """``navigator.credentials.get`` for PublicKeyCredentialRequestOptionsJSON; an AuthenticationResponseJSON."""
+        party = self._party(options["rpId"], origin)
+        allowed = {entry["id"] for entry in options.get("allowCredentials", [])}
+        fitting = [passkey for passkey in self.passkeys if passkey.party == party or self.any_party]
+        if allowed and not self.ignore_allowed:
+            fitting = [passkey for passkey in fitting if b64(passkey.id) in allowed]
+        if not fitting:
+            raise PasskeyRefused("This authenticator holds no passkey that the page allows.")
+        passkey = fitting[0]
+        data = self._data(party, 0)
+        client_data = self._client_data("webauthn.get", options["challenge"], origin)
+        key = self.sign_with or passkey.key
+        signature = key.sign(data + sha256(client_data).digest(), ec.ECDSA(hashes.SHA256()))
+        response = {
+            "clientDataJSON": b64(client_data),
+            "authenticatorData": b64(data),
+            "signature": b64(signature),
+            "userHandle": b64(passkey.user),
+        }
+        return self._answer(passkey, response)
+
+    def _party(self, party: str, origin: str) -> str:
+        if urlsplit(origin).hostname != party and not self.any_party:
+            raise PasskeyRefused("The page asks for another site's passkeys.")
+        return party
+
+    def _data(self, party: str, flags: int) -> bytes:
+        chosen = (
+            (self.user_present, USER_PRESENT), (self.user_verified, USER_VERIFIED),
+            (self.backup_eligible, BACKUP_ELIGIBLE), (self.backed_up, BACKED_UP),
+        )  # fmt: skip
+        flags |= sum(flag for on, flag in chosen if on)
+        return sha256(party.encode()).digest() + bytes([flags]) + bytes(4)
+
+    def _client_data(self, kind: str, challenge: str, origin: str) -> bytes:
+        value = {
+            "type": kind,
+            "challenge": challenge,
+            "origin": self.origin or origin,
+            "crossOrigin": self.cross_origin,
+        }
+        return json.dumps(value, separators=(",", ":")).encode()
+
+    @staticmethod
+    def _answer(passkey: SoftwarePasskey, response: dict[str, str]) -> dict[str, Any]:
+        known = b64(passkey.id)
+        return {
+            "id": known,
+            "rawId": known,
+            "type": "public-key",
+            "authenticatorAttachment": "platform",
+            "clientExtensionResults": {},
+            "response": response,
+        }
+
+
+class Page(HTMLParser):
+    """What a person, a script and a form find on a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.html = text
+        self.token = ""
+        self.ids: dict[str, dict[str, str | None]] = {}
+        self.form: dict[str, str] = {}
+        self._words: list[str] = []
+        self.feed(text)
+
+    @property
+    def text(self) -> str:
+        """The words of the page, spaces collapsed."""
+        return " ".join("".join(self._words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collects ids, the form token and hidden fields."""
+        values = dict(attrs)
+        self._separate(tag)
+        if tag == "body":
+            self.token = values.get("data-form-token") or ""
+        if (name := values.get("id")) is not None:
+            self.ids[name] = values
+        if tag == "input" and values.get("type") == "hidden":
+            self.form[values.get("name") or ""] = values.get("value") or ""
+
+    def handle_endtag(self, tag: str) -> None:
+        """Separates words."""
+        self._separate(tag)
+
+    def handle_data(self, data: str) -> None:
+        """Collects words."""
+        self._words.append(data)
+
+    def _separate(self, tag: str) -> None:
+        if tag not in INLINE:
+            self._words.append(" ")
+
+
+class PageClient:
+    """One person's browser: cookies, an authenticator, and the steps that the pages' scripts take.
+
+    ``base_url`` is the server's public origin. ``transport`` reaches an application without a socket.
+    """
+
+    def __init__(
+        self, base_url: str, authenticator: SoftwareAuthenticator, transport: httpx2.AsyncBaseTransport | None = None
+    ) -> None:
+        self.origin = base_url.rstrip("/")
+        self.authenticator = authenticator
+        self.http = httpx2.AsyncClient(base_url=self.origin, transport=transport, trust_env=False)
+        self.page = Page("")
+
+    async def __aenter__(self) -> PageClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.http.aclose()
+
+    # Whole journeys
+
+    async def enrol(self, url: str) -> None:
+        """Make a passkey with an invitation and sign its enrolment; raises PageRefused or PasskeyRefused."""
+        path = await self.open(url)
+        made = self.authenticator.create(await self.post(f"{path}/options"), self.origin)
+        asked = await self.post(f"{path}/passkey", made)
+        await self.post(f"{path}/signature", self.authenticator.get(asked, self.origin))
+
+    async def open_and_decide(
+        self, url: str, decision: str, code: str | None = None, *, disown: bool = False
+    ) -> dict[str, Any]:
+        """Open a link, sign in, read the request and decide it; answers where it stands then (``headline``, …)."""
+        await self.sign_in(url)
+        await self.read()
+        await self.decide(decision, code, disown=disown)
+        return await self.status()
+
+    async def stop(self, url: str, code: str, *, disown: bool = False) -> Page:
+        """Open a link to object, type the message's code and stop the request; answers the last page."""
+        path = await self.open(url)
+        self.page = await self.submit(path, {**self.page.form, "code": code})
+        return await self.submit("/stop", {**self.page.form, **({"disown": "yes"} if disown else {})})
+
+    # Single steps
+
+    async def open(self, url: str) -> str:
+        """Load a page as one does from a message; answers its path."""
+        path = urlsplit(url).path
+        response = await self.http.get(path, headers={"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"})
+        self._page(response)
+        return path
+
+    async def sign_in(self, url: str) -> None:
+        """Open a link and sign in; raises PageRefused or PasskeyRefused."""
+        path = await self.open(url)
+        options = await self.post(f"{path}/challenge")
+        await self.post(f"{path}/sign-in", self.authenticator.get(options, self.origin))
+
+    async def read(self) -> Page:
+        """The page of the decision."""
+        return self._page(await self.http.get("/decide"))
+
+    async def decide(self, decision: str, code: str | None = None, *, disown: bool = False) -> None:
+        """Choose on the page just read, and sign."""
+        asked = await self.post("/decide/statement", {"decision": decision, "code": code, "disown": disown})
+        await self.post("/decide/signature", self.authenticator.get(asked, self.origin))
+
+    async def status(self) -> dict[str, Any]:
+        """Where the request stands."""
+        return self._json(await self.http.get("/done/status"))
+
+    async def post(self, path: str, value: Any = None) -> dict[str, Any]:
+        """What a script of the current page sends."""
+        return self._json(await self.http.post(path, content=json.dumps(value or {}), headers=self.script_headers))
+
+    async def submit(self, path: str, fields: dict[str, str]) -> Page:
+        """Send a form of the current page, and follow where it leads. Such forms come with ``Origin: null``."""
+        headers = {"origin": "null", "sec-fetch-site": "same-origin"}
+        fields = {TOKEN_FIELD: self.page.token, **fields}
+        return self._page(await self.http.post(path, data=fields, headers=headers, follow_redirects=True))
+
+    @property
+    def script_headers(self) -> dict[str, str]:
+        """What a browser and our scripts send along."""
+        return {
+            "origin": self.origin,
+            "sec-fetch-site": "same-origin",
+            "content-type": "application/json",
+            TOKEN_HEADER: self.page.token,
+        }
+
+    def _page(self, response: httpx2.Response) -> Page:
+        self.page = Page(response.text)
+        if response.status_code != 200:
+            raise PageRefused(response.status_code, self.page.text)
+        return self.page
+
+    @staticmethod
+    def _json(response: httpx2.Response) -> dict[str, Any]:
+        if response.headers.get("content-type") != "application/json":
+            raise PageRefused(response.status_code, Page(response.text).text)
+        answer: dict[str, Any] = response.json()
+        if response.status_code != 200:
+            raise PageRefused(response.status_code, answer)
+        return answer

@@ -1,0 +1,212 @@
+"""What people sign: one spelling, one meaning, and a namespace of its own for each meaning (T51)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import struct
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
+from capabilities.world import PARTY, Passkey, Shop, envelope_of, shop_desk, statement_of
+from counterfoil.canonical import unb64
+from counterfoil.errors import StatementRefused
+from counterfoil.rungs import Rung
+from counterfoil.statements import (
+    APPROVE_NAMESPACE,
+    DECLINE_NAMESPACE,
+    ENROL_NAMESPACE,
+    NAMESPACES,
+    SEAT,
+    Assertion,
+    Statement,
+    challenge,
+    role_of,
+    seats_required,
+)
+
+DESK = shop_desk(Shop())
+ANN = Passkey("YW5u")
+STATEMENT = statement_of(DESK, envelope_of(DESK), "ann", ANN)
+BODY = STATEMENT.to_bytes()
+
+
+def test_a_statement_reads_back_as_the_same_bytes() -> None:
+    assert Statement.from_bytes(BODY) == STATEMENT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"null",
+        b"\xff",
+        BODY + b"\n",
+        BODY.replace(b'","', b'", "', 1),
+        BODY.replace(b'"decision":"approve"', b'"decision":"decline","decision":"approve"'),
+        BODY.replace(b'"v":1', b'"v":2'),
+        BODY.replace(b'"v":1', b'"extra":1,"v":1'),
+        BODY.replace(b'"approve"', b'"APPROVE"'),
+        BODY.replace(b'"approve"', b'"\\u0061pprove"'),
+        BODY.replace(b'"iat":1800000010', b'"iat":1800000010.0'),
+        BODY.replace(b'"iat":1800000010', b'"iat":9007199254740993'),
+        BODY.replace(b'"code":"123456"', b'"code":123456'),
+        BODY.replace(b'"code":"123456",', b""),
+    ],
+)
+def test_bytes_that_are_not_exactly_a_statement_are_refused(body: bytes) -> None:
+    assert body != BODY
+    with pytest.raises(StatementRefused):
+        Statement.from_bytes(body)
+
+
+OTHER: dict[str, Any] = {
+    "issuer": "x", "envelope": "x", "display": "x", "seat": "x", "person": "x", "credential": "x",
+    "decision": "decline", "code": None, "nonce": "x", "iat": 1, "exp": 2,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(set(Statement.model_fields) - {"v"}))
+def test_every_field_is_in_what_is_signed(name: str) -> None:
+    assert STATEMENT.model_copy(update={name: OTHER[name]}).challenge != STATEMENT.challenge
+
+
+def test_T51_each_meaning_has_a_challenge_of_its_own() -> None:
+    challenges = {challenge(name, BODY) for name in (APPROVE_NAMESPACE, DECLINE_NAMESPACE, ENROL_NAMESPACE, "git", "")}
+    assert len(challenges) == 5
+    assert NAMESPACES == {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
+    assert STATEMENT.challenge == challenge(APPROVE_NAMESPACE, BODY)
+    declined = STATEMENT.model_copy(update={"decision": "decline"})
+    assert declined.challenge == challenge(DECLINE_NAMESPACE, declined.to_bytes())
+
+
+def test_the_challenge_is_the_signed_data_of_PROTOCOL_sshsig() -> None:
+    fields = [APPROVE_NAMESPACE.encode(), b"", b"sha512", hashlib.sha512(BODY).digest()]
+    assert STATEMENT.challenge == b"SSHSIG" + b"".join(struct.pack(">I", len(part)) + part for part in fields)
+
+
+def test_T51_no_sign_in_challenge_of_32_random_bytes_has_the_shape_of_a_statements() -> None:
+    assert len(STATEMENT.challenge) > 64
+
+
+# OpenSSH --------------------------------------------------------------------------------------------------------------
+
+
+def text(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def number(value: int) -> bytes:
+    return text(value.to_bytes(value.bit_length() // 8 + 1, "big"))
+
+
+def public_key_blob(passkey: Passkey) -> bytes:
+    """PROTOCOL.u2f, "SSH U2F Key formats": type, curve, point, application."""
+    numbers = passkey.key.public_key().public_numbers()
+    point = b"\x04" + numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+    return text(b"sk-ecdsa-sha2-nistp256@openssh.com") + text(b"nistp256") + text(point) + text(PARTY.id.encode())
+
+
+def ssh_signature(assertion: Assertion, passkey: Passkey, namespace: str) -> str:
+    """The armoured signature file: PROTOCOL.sshsig around the webauthn signature of PROTOCOL.u2f."""
+    data, client = unb64(assertion.authenticator_data), unb64(assertion.client_data)
+    origin = json.loads(client)["origin"].encode()
+    r, s = decode_dss_signature(unb64(assertion.signature))
+    signature = (
+        text(b"webauthn-sk-ecdsa-sha2-nistp256@openssh.com") + text(number(r) + number(s)) + data[32:37]
+        + text(origin) + text(client) + text(b"")
+    )  # fmt: skip
+    blob = (
+        b"SSHSIG" + struct.pack(">I", 1) + text(public_key_blob(passkey)) + text(namespace.encode()) + text(b"")
+        + text(b"sha512") + text(signature)
+    )  # fmt: skip
+    encoded = base64.b64encode(blob).decode()
+    lines = [encoded[at : at + 70] for at in range(0, len(encoded), 70)]
+    return "\n".join(["-----BEGIN SSH SIGNATURE-----", *lines, "-----END SSH SIGNATURE-----", ""])
+
+
+def verified_by_ssh(folder: Path, statement: bytes, signature: str, namespace: str, options: str) -> tuple[bool, str]:
+    key = base64.b64encode(public_key_blob(ANN)).decode()
+    (folder / "signers").write_text(f"ann {options} sk-ecdsa-sha2-nistp256@openssh.com {key}\n")
+    (folder / "signature").write_text(signature)
+    ran = subprocess.run(
+        ["ssh-keygen", "-Y", "verify", "-f", "signers", "-I", "ann", "-n", namespace, "-s", "signature"],
+        input=statement,
+        cwd=folder,
+        capture_output=True,
+        check=False,
+    )
+    return ran.returncode == 0, (ran.stdout + ran.stderr).decode()
+
+
+ALLOWED = f'namespaces="{APPROVE_NAMESPACE}"'
+
+
+def compact(passkey: Passkey, signed: Statement) -> Assertion:
+    """As browsers write it: OpenSSH wants the members in this order, without spaces."""
+    return passkey.sign(
+        signed.challenge,
+        client_data=json.dumps(
+            {
+                "type": "webauthn.get",
+                "challenge": base64.urlsafe_b64encode(signed.challenge).rstrip(b"=").decode(),
+                "origin": "https://desk.example",
+                "crossOrigin": False,
+            },
+            separators=(",", ":"),
+        ).encode(),
+    )
+
+
+def test_T51_stock_ssh_keygen_takes_an_approval_for_an_approval_and_for_nothing_else(tmp_path: Path) -> None:
+    signature = ssh_signature(compact(ANN, STATEMENT), ANN, APPROVE_NAMESPACE)
+    good, said = verified_by_ssh(tmp_path, BODY, signature, APPROVE_NAMESPACE, ALLOWED)
+    assert good, said
+    assert "Good" in said
+    for namespace, options in ((DECLINE_NAMESPACE, ""), ("git", ""), ("file", ""), ("git", ALLOWED)):
+        good, said = verified_by_ssh(tmp_path, BODY, signature, namespace, options)
+        assert not good, said
+    changed = BODY.replace(b"ann", b"ben")
+    assert not verified_by_ssh(tmp_path, changed, signature, APPROVE_NAMESPACE, ALLOWED)[0]
+
+
+def test_T51_an_approval_relabelled_for_another_namespace_does_not_verify(tmp_path: Path) -> None:
+    for namespace in (DECLINE_NAMESPACE, "git"):
+        signature = ssh_signature(compact(ANN, STATEMENT), ANN, namespace)
+        assert not verified_by_ssh(tmp_path, BODY, signature, namespace, "")[0]
+
+
+def test_T51_a_decline_is_no_approval_for_ssh_keygen_either(tmp_path: Path) -> None:
+    declined = STATEMENT.model_copy(update={"decision": "decline"})
+    for claimed in (DECLINE_NAMESPACE, APPROVE_NAMESPACE):
+        signature = ssh_signature(compact(ANN, declined), ANN, claimed)
+        good, said = verified_by_ssh(tmp_path, declined.to_bytes(), signature, claimed, f'namespaces="{claimed}"')
+        assert good is (claimed == DECLINE_NAMESPACE), said
+    listed_for_approvals = ssh_signature(compact(ANN, declined), ANN, DECLINE_NAMESPACE)
+    assert not verified_by_ssh(tmp_path, declined.to_bytes(), listed_for_approvals, DECLINE_NAMESPACE, ALLOWED)[0]
+
+
+# Seats ----------------------------------------------------------------------------------------------------------------
+
+
+def test_the_seats_of_a_ticket_are_those_of_all_its_alternatives() -> None:
+    rungs = (
+        Rung(staff={"legal": 2, "finance": 1}),
+        Rung(holder="link"),
+        Rung(staff={"finance": 1}, holder="none"),
+    )
+    assert seats_required(envelope_of(DESK, requirements=rungs)) == ("holder", "staff:finance", "staff:legal")
+    assert seats_required(envelope_of(DESK, requirements=())) == ()
+
+
+def test_a_seat_is_the_holders_or_a_roles() -> None:
+    assert role_of("holder") is None
+    assert role_of("staff:finance") == "finance"
+    for seat in ("", "Holder", "staff:", "staff:Finance", "staff:a b", "holder\n", "xholder", "staff:" + "r" * 42):
+        assert SEAT.match(seat) is None, seat
+    assert SEAT.match("staff:finance_2")

@@ -1,0 +1,238 @@
+"""The writer: batches, rollbacks, callers that leave, disks that are full and commits that fail."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from counterfoil.errors import StoreFailed, UnknownName
+from counterfoil.store import Secret
+from counterfoil.tickets import State
+from counterfoil_server.store import SQLiteStore
+from counterfoil_server.store.writer import Transaction
+from server.store.world import START, HandClock, World, check_chain, leaf, open_store
+
+
+def _put(name: str) -> tuple[str, tuple[str, str]]:
+    return "INSERT INTO setting (name, value) VALUES (?, ?)", (name, "x")
+
+
+class _Gate:
+    """Work that keeps the writer busy until the test lets it go on, so that what comes meanwhile is one batch."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self.go = threading.Event()
+
+    def __call__(self, transaction: Transaction) -> None:
+        self.reached.set()
+        self.go.wait(30)
+
+
+async def _held(store: SQLiteStore) -> tuple[_Gate, asyncio.Task[None]]:
+    gate = _Gate()
+    task = asyncio.create_task(store._write(gate))
+    await asyncio.to_thread(gate.reached.wait, 30)
+    return gate, task
+
+
+async def test_callers_that_wait_together_share_one_commit(store: SQLiteStore) -> None:
+    gate, busy = await _held(store)
+    before = store.commits
+    calls = [asyncio.create_task(store.put_setting(str(number), "x")) for number in range(50)]
+    await asyncio.sleep(0)  # every caller has handed in its work
+    gate.go.set()
+    await asyncio.gather(busy, *calls)
+    assert store.commits == before + 1
+    assert await store.setting("49") == "x"
+
+
+async def test_calls_that_change_nothing_commit_nothing(world: World) -> None:
+    await world.store.put_setting("a", "b")
+    before = world.store.commits
+    assert await world.store.take_secret("link", "none") is None
+    assert await world.store.expire_due() == 0
+    assert world.store.commits == before
+
+
+async def test_work_that_raises_takes_back_its_own_changes_and_leaves_and_no_others(store: SQLiteStore) -> None:
+    def fails(transaction: Transaction) -> None:
+        transaction.change(*_put("lost"))
+        transaction.write_leaf(leaf("lost"))
+        raise UnknownName("after the change")
+
+    def only_a_leaf(transaction: Transaction) -> None:
+        transaction.write_leaf(leaf("lost"))
+        raise UnknownName("after the leaf")
+
+    def broken(transaction: Transaction) -> None:
+        transaction.write_leaf(leaf("lost"))
+        transaction.change("INSERT INTO setting (name, value) VALUES (NULL, NULL)")
+
+    gate, busy = await _held(store)
+    calls = [
+        asyncio.create_task(call)
+        for call in (
+            store.append_leaf(leaf("first")), store._write(fails), store._write(only_a_leaf), store._write(broken),
+            store.put_setting("kept", "x"), store.append_leaf(leaf("last")),
+        )
+    ]  # fmt: skip
+    await asyncio.sleep(0)
+    gate.go.set()
+    results = await asyncio.gather(busy, *calls, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == [
+        "NoneType", "Leaf", "UnknownName", "UnknownName", "StoreFailed", "NoneType", "Leaf",
+    ]  # fmt: skip
+    assert (await store.setting("kept"), await store.setting("lost")) == ("x", None)
+    assert [each.event for each in await store.leaves()] == ["first", "last"]
+    check_chain(await store.leaves())
+    await store.verify_log()
+
+
+async def test_a_leaf_that_cannot_be_sealed_fails_alone(store: SQLiteStore) -> None:
+    gate, busy = await _held(store)
+    calls = [asyncio.create_task(store.append_leaf(leaf("x", text=text))) for text in ("a", "\ud800", "b")]
+    await asyncio.sleep(0)
+    gate.go.set()
+    results = await asyncio.gather(busy, *calls, return_exceptions=True)
+    assert [type(result).__name__ for result in results] == ["NoneType", "Leaf", "BadJSON", "Leaf"]
+    assert await store.verify_log() == 2
+
+
+async def test_a_caller_that_leaves_changes_nothing_for_the_others(store: SQLiteStore) -> None:
+    gate, busy = await _held(store)
+    leaving = asyncio.create_task(store.put_setting("left", "x"))
+    staying = asyncio.create_task(store.put_setting("stayed", "x"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    gate.go.set()
+    await asyncio.gather(busy, staying)
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert (await store.setting("left"), await store.setting("stayed")) == ("x", "x")
+
+
+async def test_callers_of_several_event_loops_are_served(store: SQLiteStore) -> None:
+    def elsewhere() -> None:
+        asyncio.run(store.put_setting("elsewhere", "x"))
+
+    await asyncio.gather(asyncio.to_thread(elsewhere), store.put_setting("here", "x"))
+    assert (await store.setting("elsewhere"), await store.setting("here")) == ("x", "x")
+
+
+async def test_a_loop_that_closed_while_its_work_waited_disturbs_nobody(store: SQLiteStore) -> None:
+    gate, busy = await _held(store)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(store.put_setting("orphan", "x"))
+    loop.call_soon(loop.stop)
+
+    def run_and_close() -> None:
+        loop.run_forever()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            loop.run_until_complete(task)
+        loop.close()
+
+    await asyncio.to_thread(run_and_close)
+    gate.go.set()
+    await busy
+    await store.put_setting("after", "x")
+    assert await store.setting("orphan") == "x"
+
+
+async def test_a_closed_store_refuses(path: Path, clock: HandClock) -> None:
+    store = open_store(path, clock)
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreFailed, match="closed"):
+        await store.put_setting("a", "b")
+
+
+async def test_closing_finishes_what_was_handed_in(path: Path, clock: HandClock) -> None:
+    store = open_store(path, clock)
+    calls = [asyncio.create_task(store.put_setting(str(number), "x")) for number in range(600)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*calls)
+    async with open_store(path, clock) as again:
+        assert await again.setting("599") == "x"
+
+
+async def test_a_full_disk_is_refused_and_nothing_is_kept_and_work_goes_on_when_there_is_space(world: World) -> None:
+    store = world.store
+    ticket = await world.approved()
+    redeeming = world.redeeming(ticket, await world.minted(ticket))
+
+    async def limit_pages(extra: int) -> None:
+        def limit(transaction: Transaction) -> None:
+            pages = transaction.rows("PRAGMA page_count")[0][0]
+            transaction.rows(f"PRAGMA max_page_count = {pages + extra}")
+
+        await store._write(limit)
+
+    await limit_pages(0)
+    before = await store.leaves(limit=10**6)
+    failed = 0
+    for number in range(400):  # until neither a ticket nor a leaf finds room in a page that exists
+        try:
+            await world.pending(account=str(number))
+        except StoreFailed as error:
+            assert isinstance(error.__cause__, sqlite3.Error)
+            failed += 1
+    assert failed > 300
+    with pytest.raises(StoreFailed):
+        await store.record_calls([]) or await store.put_secret(Secret("link", "x" * 9000, "x", {}, START + 9))
+    await world.check_everything()
+    kept = len(await store.leaves(limit=10**6)) - len(before)
+    assert kept == 400 - failed
+    await limit_pages(10_000)
+    await store.redeem(redeeming)
+    assert await world.state(ticket) is State.EXECUTING
+    await world.pending()
+    await world.check_everything()
+
+
+COMMIT_FAILS = """
+import asyncio, resource, signal, sys
+from pathlib import Path
+from counterfoil.errors import StoreFailed
+from server.store.world import HandClock, World, open_store
+
+async def main(path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    clock = HandClock()
+    async with open_store(path, clock) as store:
+        world = World(store)
+        tickets = [await world.approved(account=str(number)) for number in range(20)]
+        claims = [world.redeeming(ticket, await world.minted(ticket)) for ticket in tickets]
+        size = path.with_name(path.name + "-wal").stat().st_size
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, hard))
+        before = store.commits
+        results = await asyncio.gather(*(store.redeem(claim) for claim in claims), return_exceptions=True)
+        assert all(isinstance(result, StoreFailed) for result in results), results
+        assert store.commits == before
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert {await world.state(ticket) for ticket in tickets} == {"approved"}
+        for claim in claims:
+            await store.redeem(claim)
+        await world.check_everything()
+    async with open_store(path, clock) as store:
+        await World(store).check_everything()
+
+asyncio.run(main(Path(sys.argv[1])))
+"""
+
+
+def test_a_commit_that_fails_keeps_nothing_of_the_batch_and_later_ones_succeed(path: Path) -> None:
+    tests = Path(__file__).parents[2]
+    result = subprocess.run(
+        [sys.executable, "-c", COMMIT_FAILS, str(path)], cwd=tests, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
