@@ -166,7 +166,7 @@ def errors() -> str:
     for module in pkgutil.walk_packages(counterfoil_server.__path__, "counterfoil_server."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    found = sorted(set(_kinds(CounterfoilError)), key=lambda kind: (kind.code, kind.__name__))
+    found = sorted({kind for kind in _kinds(CounterfoilError) if "code" in vars(kind)}, key=lambda kind: kind.code)
     return table(
         ("code", "class", "what happened", "what to do"),
         [(f"`{kind.code}`", f"`{kind.__name__}`", kind.happened_default, kind.remedy_default) for kind in found],
@@ -185,16 +185,24 @@ def _kinds(root: type[CounterfoilError]) -> Iterator[type[CounterfoilError]]:
 
 def states() -> str:
     """The transition table: from each state, which event leads where."""
-    rows = [(f"`{state}`", f"`{event}`", f"`{end}`") for (state, event), end in tickets.TRANSITIONS.items()]
+    rows = [(f"`{state}`", f"`{event}`", f"`{end}`") for state, event, end in _transitions()]
     ends = ", ".join(f"`{state}`" for state in tickets.State if state in tickets.TERMINAL)
     return f"{table(('from', 'event', 'to'), rows)}\n\nNothing leaves {ends}."
+
+
+def _transitions() -> Iterator[tuple[tickets.State, tickets.Event, tickets.State]]:
+    """The table in the order in which states and events are declared."""
+    for state in tickets.State:
+        for event in tickets.Event:
+            if (state, event) in tickets.TRANSITIONS:
+                yield state, event, tickets.TRANSITIONS[state, event]
 
 
 def state_diagram() -> str:
     """The same as a picture."""
     steps = [
         f"    {state} --> {end}: {event.replace('_', ' ')}"
-        for (state, event), end in tickets.TRANSITIONS.items()
+        for state, event, end in _transitions()
         if event not in tickets.STOPS
     ]
     stopped = " or ".join(tickets.STOPS.values())

@@ -34,7 +34,7 @@ SETTINGS: dict[str, str] = {
     "times.run": "Seconds from redemption until the executor no longer starts the effect.",
     "caps.per_principal": "Tickets of one principal.",
     "caps.per_account": "Tickets on one account.",
-    "caps.per_conversation": "Tickets of one conversation.",
+    "caps.per_conversation": "Tickets of one conversation. Nothing sets conversations in this version.",
 }
 
 FIELDS: dict[str, str] = {

@@ -32,7 +32,7 @@ from counterfoil.judgement import account_of, comparable_of
 from counterfoil.roster import Person
 from counterfoil.rungs import Rung
 from counterfoil.scopes import pair, scopes_of
-from counterfoil.statements import HOLDER, Decision, Statement, role_of
+from counterfoil.statements import HOLDER, Decision, Statement, role_of, seats_required
 from counterfoil.stop_verbs import StopVerbs
 from counterfoil.store import (
     NoticeDraft,
@@ -94,7 +94,7 @@ class DecisionVerbs(StopVerbs):
             seat=seat,
             content=display(self.judge.desk.name, self.judge.operation(envelope), envelope, seat),
             needs_code=seat == HOLDER and envelope.actor != person.id,
-            can_approve=ticket.state is State.PENDING and bool(envelope.requirements) and not mine,
+            can_approve=ticket.state is State.PENDING and seat in seats_required(envelope) and not mine,
             can_decline=ticket.state in STOPPABLE and not mine,
             decision=mine[0].decision if mine else None,
         )

@@ -43,9 +43,9 @@ async def other_customers_order(play: Play) -> None:
     """The account is one's own, the order is not."""
     with play.scene("Refund another customer's order", refused=True) as scene:
         annelies = await play.cast.person(ANNELIES)
-        scene.model("request_refund(account=Annelies, order_id=NL-26023, amount=39.00 EUR), an order of Viktor's")
+        scene.model("request_refund(account=Annelies, order_id=NL-26020, amount=39.00 EUR), an order of Ines's")
         asked = await play.assistant.call(
-            "request_refund", account=ANNELIES.email, order_id="NL-26023", amount=eur("39.00")
+            "request_refund", account=ANNELIES.email, order_id="NL-26020", amount=eur("39.00")
         )
         scene.server(plain(asked))
         page = await annelies.open_request()

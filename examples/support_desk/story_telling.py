@@ -100,7 +100,7 @@ class Telling:
         """The table and the verdict over all; answers the exit code."""
         self.chapter("Summary", "What was tried, what came of it, and what the shop's own database says.")
         table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold", expand=False)
-        for heading, width in (("Attempt", 25), ("Result", 9), ("Why", 26), ("In the shop", 17)):
+        for heading, width in (("Attempt", 28), ("Result", 9), ("Why", 24), ("In the shop", 16)):
             table.add_column(heading, width=width, overflow="fold")
         for number, scene in enumerate(self.scenes, start=1):
             table.add_row(f"{number}. {scene.title}", scene.result, scene.why, scene.in_the_shop)

@@ -38,7 +38,7 @@ from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
 from counterfoil_server.notices import Delivery, Described, Mailbox, SMTPTransport, Transport, mailbox_routes
 from counterfoil_server.store import SQLiteStore, StateFolder
-from counterfoil_server.verification import Verification
+from counterfoil_server.verification import Lifetimes, Verification
 
 logger = logging.getLogger(__name__)
 
@@ -148,7 +148,13 @@ def _wire(
     engine = LocalEngine(executor)
     dispatcher = Dispatcher(authority, executor, engine)
     organisation = judge.desk.name
-    verification = Verification(authority, public_url=settings.public_url, organisation=organisation, on_decided=wake)
+    verification = Verification(
+        authority,
+        public_url=settings.public_url,
+        organisation=organisation,
+        on_decided=wake,
+        lifetimes=Lifetimes(link=settings.times.link),
+    )
     delivery = None
     if transport is not None:
         delivery = Delivery(

@@ -12,6 +12,7 @@ from capabilities.world import (
     PARTY,
     START,
     Office,
+    Passkey,
     Shop,
     envelope_of,
     shop_desk,
@@ -191,7 +192,10 @@ def test_T26_people_who_saw_another_page_approved_something_else() -> None:
 
 
 def test_T49_the_roster_is_the_executors_own() -> None:
-    strangers, _ = staffed_office()
+    strangers = Office()
+    for person in ("ann", "fay"):
+        invitation = strangers.invite(person, accounts=["A-1"] * (person == "ann"), roles=["finance"])
+        strangers.enrol(invitation, person, Passkey(PASSKEYS[person].credential))
     assert "does not hold" in refuse(*ENOUGH, roster=strangers.roster())
     assert "does not hold" in refuse(*ENOUGH, roster=Office().roster())
 

@@ -11,6 +11,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,16 @@ PEOPLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 
 def staffed_office() -> tuple[Office, dict[str, Passkey]]:
-    """An office where everybody in :data:`PEOPLE` is enrolled, and their passkeys."""
+    """An office where everybody in :data:`PEOPLE` is enrolled, and their passkeys; each caller gets one of its own."""
+    staffed, passkeys = _staffed_office()
+    office = Office()
+    office.key, office.secrets = staffed.key, dict(staffed.secrets)
+    office.records, office.enrolments = list(staffed.records), list(staffed.enrolments)
+    return office, dict(passkeys)
+
+
+@cache
+def _staffed_office() -> tuple[Office, dict[str, Passkey]]:
     office, passkeys = Office(), {}
     for person, (accounts, roles) in PEOPLE.items():
         passkeys[person] = Passkey(b64(f"passkey of {person}".encode()), backup_eligible=person != "ben")

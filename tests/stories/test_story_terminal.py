@@ -29,9 +29,13 @@ def folder(tmp_path: Path) -> Path:
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "counterfoil_server.cli", "demo", "--config", str(folder / "counterfoil.toml")]
-    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1"}
     environment.pop("SUPPORT_DESK_DATABASE", None)
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, cwd=folder.parent)
+
+
+def files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if "__pycache__" not in path.parts)
 
 
 def verdicts(output: str) -> dict[str, str]:
@@ -42,7 +46,7 @@ def verdicts(output: str) -> dict[str, str]:
 
 
 def test_the_story_ends_by_itself_with_every_attack_refused_and_both_requests_done(folder: Path) -> None:
-    before = sorted(folder.rglob("*"))
+    before = files(folder)
     played = demo(folder)
     assert (played.returncode, played.stderr) == (0, "")
     told = verdicts(played.stdout)
@@ -56,7 +60,7 @@ def test_the_story_ends_by_itself_with_every_attack_refused_and_both_requests_do
     assert max(len(line) for line in played.stdout.splitlines()) <= 80
     assert "\x1b" not in played.stdout
     # Everything was thrown away: nothing is left in the desk's own folder.
-    assert sorted(folder.rglob("*")) == before
+    assert files(folder) == before
 
 
 def test_the_story_fails_and_names_the_scene_if_the_policy_stops_counting_a_days_refunds(folder: Path) -> None:
@@ -77,11 +81,9 @@ def test_the_story_fails_if_the_shop_changes_behind_a_refusal(folder: Path) -> N
     """A desk whose preview already moves money: every request is an effect, and the books tell on it."""
     business = folder / "business.py"
     text = business.read_text()
-    reading = '            row = database.execute("SELECT * FROM customers WHERE number = ?", (number,)).fetchone()\n'
+    reading = 'row = database.execute("SELECT * FROM customers WHERE number = ?", (number,)).fetchone()\n'
     assert text.count(reading) == 1
-    leak = (
-        "            database.execute(\"UPDATE payments SET version = version + 1 WHERE order_number = 'NL-26001'\")\n"
-    )
+    leak = "database.execute(\"UPDATE payments SET version = version + 1 WHERE method = 'TWINT'\")\n            "
     business.write_text(text.replace(reading, leak + reading))
     played = demo(folder)
     assert played.returncode == 1

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -110,20 +110,20 @@ class Output:
     def fields(self, rows: Iterable[tuple[str, Text | str | None]]) -> None:
         """A card's lines: label and value. None leaves a line out."""
         grid = Table.grid(padding=(0, 1), pad_edge=False)
-        grid.add_column(width=LABEL_WIDTH, style="quiet", overflow="fold")
+        grid.add_column(min_width=LABEL_WIDTH, max_width=2 * LABEL_WIDTH, style="quiet", overflow="fold")
         grid.add_column(overflow="fold")
         for label, value in rows:
             if value is not None:
-                grid.add_row(label, value if isinstance(value, Text) else Text(value))
-        self.console.print(Padding(grid, (0, 0, 0, 2)))
+                grid.add_row(_cell(label), _cell(value))
+        self._put(self.console, Padding(grid, (0, 0, 0, 2)))
 
-    def items(self, title: str, lines: Iterable[str]) -> None:
+    def items(self, title: str, lines: Iterable[Text | str]) -> None:
         """A list under its title."""
-        self.console.print(Padding(Text(visible(title)), (0, 0, 0, 2)))
+        self._put(self.console, Padding(Text(title), (0, 0, 0, 2)))
         for line in lines:
             grid = Table.grid(padding=(0, 1), pad_edge=False)
-            grid.add_row("-", Text(visible(line)))
-            self.console.print(Padding(grid, (0, 0, 0, 4)))
+            grid.add_row("-", _cell(line))
+            self._put(self.console, Padding(grid, (0, 0, 0, 4)))
 
     def table(
         self, headings: Sequence[str], rows: Iterable[Sequence[Text | str]], *, whole: Sequence[str] = ()
@@ -133,8 +133,8 @@ class Output:
         for heading in headings:
             table.add_column(heading, overflow="fold", no_wrap=heading in whole and self.console.width >= 80)
         for row in rows:
-            table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-        self.console.print(table)
+            table.add_row(*map(_cell, row))
+        self._put(self.console, table)
 
     def error(self, error: CounterfoilError) -> None:
         """What happened and what to do: on stderr for people, on stdout as JSON for programs."""
@@ -154,14 +154,21 @@ class Output:
         if sys.stdin.readline().strip().lower() not in ("yes", "y"):
             raise ConfirmationNeeded("Not confirmed; nothing was changed.", "Run the command again if you are sure.")
 
-    @staticmethod
-    def _marked(console: Console, sign: str, style: str, *parts: Part) -> None:
+    def _marked(self, console: Console, sign: str, style: str, *parts: Part) -> None:
         """A paragraph behind a sign, its further lines indented to the first."""
         grid = Table.grid(padding=(0, 1), pad_edge=False)
         grid.add_column(width=len(sign), style=style)
         grid.add_column(overflow="fold")
         grid.add_row(sign, assembled(*parts))
-        console.print(grid)
+        self._put(console, grid)
+
+    @staticmethod
+    def _put(console: Console, layout: RenderableType) -> None:
+        """Print a layout without the spaces that fill its lines up: output is also copied, and kept in files."""
+        for segments in console.render_lines(layout, pad=False):
+            line = Text.assemble(*((segment.text, segment.style or "") for segment in segments))
+            line.rstrip()
+            console.print(line, soft_wrap=True)
 
 
 def assembled(*parts: Part) -> Text:
@@ -176,6 +183,10 @@ def assembled(*parts: Part) -> Text:
             case text:
                 whole.append(visible(text))
     return whole
+
+
+def _cell(value: Text | str) -> Text:
+    return value if isinstance(value, Text) else Text(visible(value))
 
 
 def moment(seconds: int | None) -> str:

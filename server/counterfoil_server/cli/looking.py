@@ -7,7 +7,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from counterfoil.display import visible
 from counterfoil_server.cli.console import Output, assembled, moment
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.cli.tickets import NOTICES
@@ -52,7 +51,7 @@ def _notices(output: Output, found: list[dict[str, Any]]) -> None:
             (
                 moment(each["created_at"]),
                 assembled((each["state"], STYLES.get(each["state"], ""))),
-                visible(each["recipient"]),
+                each["recipient"],
                 _about(each),
             )
             for each in found
@@ -76,9 +75,6 @@ def _calls(output: Output, found: list[dict[str, Any]]) -> None:
         return
     output.table(
         ("At", "Principal", "Tool", "Answer"),
-        [
-            (moment(each["at"]), visible(each["principal"]), visible(each["tool"]), visible(str(each["status"])))
-            for each in found
-        ],
+        [(moment(each["at"]), each["principal"], each["tool"], str(each["status"])) for each in found],
         whole=("At",),
     )

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import anyio
 import typer
 
-from counterfoil.display import visible
 from counterfoil_server.cli import connection, invitations
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, exact_moment
 from counterfoil_server.cli.invitations import Call, Enrolment, Invited
@@ -100,8 +99,8 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
         [
             (
                 assembled(each["name"], NEW_LINE, (each["person"], "quiet")),
-                visible(_may_decide(each)),
-                visible("; ".join(each["channels"])),
+                _may_decide(each),
+                "; ".join(each["channels"]),
                 assembled(("disabled", "bad") if each["disabled"] else _passkeys(each["passkeys"])),
             )
             for each in found

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from counterfoil.display import visible
 from counterfoil_server.cli.console import Output, assembled, moment
 from counterfoil_server.cli.session import Session, with_session
 
@@ -65,8 +64,8 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
         ("Principal", "Behind it", "Added", "State"),
         [
             (
-                visible(each["principal"]),
-                visible(each["owner"] or "-"),
+                each["principal"],
+                each["owner"] or "-",
                 moment(each["created_at"]),
                 assembled(
                     (f"disabled {moment(each['disabled_at'])}", "quiet") if each["disabled_at"] else ("active", "good")

@@ -80,5 +80,5 @@ def with_session(command: Callable[..., int | None]) -> Callable[..., int | None
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     # Its hints would be read in place of these.
-    del run.__wrapped__  # type: ignore[attr-defined]
+    del run.__wrapped__
     return run

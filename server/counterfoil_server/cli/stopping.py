@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from counterfoil.display import visible
 from counterfoil.scopes import EVERYTHING, FINAL_KINDS, KINDS, check_scope
 from counterfoil_server.cli.console import Output, assembled, counted, moment
 from counterfoil_server.cli.session import Session, with_session
@@ -66,16 +65,15 @@ def suspensions(session: Session) -> None:
 
 
 def _revoked(output: Output, scope: str, found: dict[str, Any]) -> None:
-    output.say(("Revoked ", "heading"), f"{counted(found['revoked'], 'ticket')} in {scope}.")
+    output.say(("Revoked ", "heading"), f"{scope}: {counted(found['revoked'], 'open ticket')} ended.")
     if found["executing"]:
         output.warn(
-            f"{counted(found['executing'], 'ticket')} already executing: too late to stop; look at the outcome."
+            f"{counted(found['executing'], 'ticket')} executing already: too late to stop; look at the outcome."
         )
     if found["done"]:
-        output.say(f"{counted(found['done'], 'ticket')} had been executed before.")
-    kind = scope.partition(":")[0]
-    if kind in FINAL_KINDS:
-        output.say(f"{scope} is barred for good.")
+        output.say(f"{counted(found['done'], 'ticket')} had been executed before; that is not undone.")
+    if scope.partition(":")[0] in FINAL_KINDS:
+        output.say("It is barred for good.")
     else:
         output.hint("New requests are still accepted. To bar them too: ", (f"counterfoil suspend {scope}", "command"))
 
@@ -93,10 +91,10 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
         ("Scope", "Since", "How", "Why"),
         [
             (
-                visible(each["scope"]),
+                each["scope"],
                 moment(each["since"]),
                 assembled(("for good", "bad") if each["final"] else ("until resumed", "note")),
-                visible(each["reason"]),
+                each["reason"],
             )
             for each in found
         ],

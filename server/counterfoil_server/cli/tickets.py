@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from counterfoil.display import in_words, seat_in_words, visible
+from counterfoil.display import in_words, seat_in_words
 from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
 from counterfoil.tickets import State
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, exact_moment, moment
@@ -91,7 +91,7 @@ def _list(output: Output, found: list[dict[str, Any]], limit: int) -> None:
         ("Ticket", "State", "Asked", "What"),
         [
             (
-                visible(ticket["ticket"]),
+                ticket["ticket"],
                 _state(ticket["state"]),
                 moment(ticket["requested_at"]),
                 assembled(ticket["operation"], NEW_LINE, (ticket["account"] or "no known account", "quiet")),
@@ -111,7 +111,7 @@ def _card(output: Output, ticket: dict[str, Any]) -> None:
         [
             ("State", assembled((_state_word(ticket["state"]), style), f": {meaning}" if meaning else "")),
             ("Asked", exact_moment(ticket["requested_at"])),
-            ("Asked by", visible(ticket["principal"])),
+            ("Asked by", ticket["principal"]),
             ("Ends", exact_moment(ticket["expires_at"]) if ticket["state"] == State.PENDING else None),
             ("Held until", exact_moment(ticket["hold_until"]) if ticket["hold_until"] else None),
             ("Runs since", exact_moment(ticket["redeemed_at"]) if ticket["redeemed_at"] else None),
@@ -124,7 +124,7 @@ def _card(output: Output, ticket: dict[str, Any]) -> None:
         output.heading("Who was told")
         output.fields((moment(each["created_at"]), _notice(each)) for each in ticket["notices"])
     output.heading("What happened")
-    output.fields((moment(leaf["at"]), EVENTS.get(leaf["event"], visible(leaf["event"]))) for leaf in ticket["log"])
+    output.fields((moment(leaf["at"]), EVENTS.get(leaf["event"], leaf["event"])) for leaf in ticket["log"])
     if ticket["state"] == State.UNKNOWN:
         output.gap()
         output.warn("Nobody knows whether this happened. Look in the system it was for, before anyone asks again.")
@@ -134,38 +134,48 @@ def _request(output: Output, ticket: dict[str, Any]) -> None:
     output.heading("What was asked for (values given by the AI)")
     output.fields(
         [
-            ("operation", visible(ticket["operation"])),
-            *((visible(name), in_words(value)) for name, value in ticket["arguments"].items()),
+            ("operation", ticket["operation"]),
+            *((_label(name), in_words(value)) for name, value in ticket["arguments"].items()),
             ("means", assembled("account ", ticket["account"] or "unknown: the directory knows no such account")),
         ]
     )
     if ticket["note"]:
-        output.heading("Note written by the AI (it may be wrong or misleading)")
-        output.fields([("", assembled("“", ticket["note"], "”"))])
+        output.heading("What the AI wrote (it may be wrong or misleading)")
+        output.items("To whoever decides:", [assembled("“", ticket["note"], "”")])
     if ticket["facts"]:
         output.heading("What your own systems said")
-        output.fields((visible(name), _fact(value)) for name, value in ticket["facts"].items())
+        output.fields((_label(name), _fact(value)) for name, value in ticket["facts"].items())
 
 
 def _people(output: Output, ticket: dict[str, Any]) -> None:
     output.heading("Who has to agree")
     if ticket["refusal"]:
-        output.fields([("nobody can", assembled((ticket["refusal"], "bad")))])
-    elif not ticket["requirements"]:
-        output.fields([("nobody", "the policy lets it run unattended")])
-    output.fields(("or" if place else "", visible(words)) for place, words in enumerate(ticket["requirements"]))
-    if ticket["waiting_for"]:
-        output.fields([("still waits", assembled(("; or ".join(ticket["waiting_for"]), "note")))])
-    output.fields(
-        (
-            moment(each["recorded_at"]),
-            assembled(
-                f"{each['person']} {seat_in_words(each['seat'])}: ",
-                ("approved", "good") if each["decision"] == "approve" else (each["decision"] + "d", "bad"),
-            ),
-        )
-        for each in ticket["statements"]
+        output.items("Nobody can:", [assembled((ticket["refusal"], "bad"))])
+    elif ticket["waiting_for"]:
+        output.items("It still waits until" + _either(ticket["waiting_for"]), ticket["waiting_for"])
+    elif ticket["requirements"]:
+        output.items("It needed that" + _either(ticket["requirements"]), ticket["requirements"])
+    else:
+        output.items("Nobody:", ["the policy lets it run unattended"])
+    if ticket["statements"]:
+        output.items("Signed:", map(_signed, ticket["statements"]))
+
+
+def _either(alternatives: list[str]) -> str:
+    return ", either" if len(alternatives) > 1 else ""
+
+
+def _signed(statement: dict[str, Any]) -> Text:
+    approved = statement["decision"] == "approve"
+    return assembled(
+        f"{statement['person']}, {seat_in_words(statement['seat'])}, ",
+        ("approved", "good") if approved else ("declined", "bad"),
+        f" on {exact_moment(statement['recorded_at'])}",
     )
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _state(state: str) -> Text:
@@ -179,7 +189,7 @@ def _state_word(state: str) -> str:
 def _fact(value: Any) -> str:
     match value:
         case {"before": str(before), "after": str(after)}:
-            return f"{visible(before)} becomes {visible(after)}"
+            return f"{before} becomes {after}"
         case _:
             return in_words(value)
 
@@ -191,10 +201,10 @@ def _outcome(outcome: str | None) -> str | None:
     match json.loads(outcome):
         case {"receipt": {"reference": str(reference), **rest}}:
             summary = rest.get("summary")
-            return visible(f"{summary} (reference {reference})" if summary else f"reference {reference}")
+            return f"{summary} (reference {reference})" if summary else f"reference {reference}"
         case {"reason": str(reason)}:
-            return visible(reason)
-    return visible(outcome)
+            return reason
+    return outcome
 
 
 def _notice(notice: dict[str, Any]) -> Text:

@@ -1,37 +1,20 @@
 """Who calls: a bearer token means one principal, or nobody.
 
-A token is 192 random bits, shown once and stored only as a digest; what is random needs no salt and no slow hash. A
-principal that was found is remembered for two seconds, so that a busy client does not cost a database query per call.
-Whoever disables one in this process calls :meth:`Principals.forget` and it is refused from its next call on; what
-another process disabled is refused two seconds later.
+Tokens are made in ``bearer.py``. A principal that was found is remembered for two seconds, so that a busy client does
+not cost a database query per call. Whoever disables one in this process calls :meth:`Principals.forget` and it is
+refused from its next call on; what another process disabled is refused two seconds later.
 """
 
 from __future__ import annotations
 
-import re
-import secrets
 import time
 from collections.abc import Callable, Sequence
 
-from counterfoil.canonical import b64, digest
 from counterfoil.store import Principal, Store
-
-TOKEN_BYTES = 24
+from counterfoil_server.bearer import PATTERN, token_digest
 
 REMEMBERED = 2.0
 """Seconds."""
-
-_TOKEN = re.compile(rb"cfp_[A-Za-z0-9_-]{32}")
-
-
-def new_token() -> str:
-    """A fresh bearer token: ``cfp_`` and 192 random bits in base64url (36 characters)."""
-    return f"cfp_{b64(secrets.token_bytes(TOKEN_BYTES))}"
-
-
-def token_digest(token: str) -> str:
-    """By what the store knows a token."""
-    return digest("counterfoil-principal-token", token.encode())
 
 
 class Principals:
@@ -46,7 +29,7 @@ class Principals:
     async def of(self, authorization: Sequence[bytes]) -> Principal | None:
         """The enabled principal whom a request's ``Authorization`` headers name; None unless there is exactly one."""
         scheme, _, token = authorization[0].partition(b" ") if len(authorization) == 1 else (b"", b"", b"")
-        if scheme.lower() != b"bearer" or _TOKEN.fullmatch(token) is None:
+        if scheme.lower() != b"bearer" or PATTERN.fullmatch(token) is None:
             return None
         key = token_digest(token.decode("ascii"))
         known = self._found.get(key)

@@ -29,7 +29,7 @@ from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
 
 CLAIM = (
-    f"UPDATE ticket SET state = '{State.EXECUTING.value}', redeemed_at = ? "  # noqa: S608 - constants
+    f"UPDATE ticket SET state = '{State.EXECUTING.value}', waiting = NULL, redeemed_at = ? "  # noqa: S608 - constants
     f"WHERE number = ? AND state IN {spelled(sources(Event.REDEEM))}"
 )
 COUNTERS = counters_query(COUNTED)
@@ -86,7 +86,7 @@ def redeem(transaction: Transaction, redeeming: Redeeming, log_key: bytes) -> Ti
 def check_record(ticket: Ticket, digest: str, leaf: Row, log_key: bytes) -> None:
     """Raise TamperDetected unless the envelope is the one the capability names and its request is on the log."""
     number, body, mac, previous = leaf
-    if number is None or (previous is None and number != 0) or envelope_digest(ticket.envelope_bytes) != digest:
+    if number is None or envelope_digest(ticket.envelope_bytes) != digest:
         raise TamperDetected()
     if not hmac.compare_digest(chain_mac(log_key, previous or GENESIS, body), mac):
         raise TamperDetected()

@@ -2,8 +2,9 @@
 
 Rules: a migration is never edited once released, only followed by another; all pending ones run in one transaction; a
 file written by a newer version is left exactly as it is. Amounts are integers of 1/10,000 of the currency's unit.
-Every list that a hot verb reads has an index, and the lists of states in partial indexes are written out, because
-SQLite uses such an index only where a query repeats its condition.
+Every list that a hot verb reads has an index. ``waiting`` and ``planned`` are 1 or NULL and say whether the state is
+one of STOPPABLE or PLANNED: conditions of partial indexes, which SQLite evaluates at every change of a row, and a list
+of states costs it more there than all the rest of a redemption's update.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ FIRST = (
         amount INTEGER,
         dedupe TEXT NOT NULL,
         request_leaf INTEGER NOT NULL,
+        waiting INTEGER,
+        planned INTEGER,
         wrong_codes INTEGER NOT NULL DEFAULT 0
     ) STRICT
     """,
@@ -44,18 +47,18 @@ FIRST = (
     "CREATE INDEX ticket_by_conversation ON ticket (conversation) WHERE conversation IS NOT NULL",
     "CREATE INDEX ticket_by_dedupe ON ticket (dedupe, requested_at)",
     # Only what waits: small, and left behind by the first step that ends the wait.
-    "CREATE INDEX waiting_by_principal ON ticket (principal) WHERE state IN ('pending', 'approved', 'held')",
+    "CREATE INDEX waiting_by_principal ON ticket (principal) WHERE waiting = 1",
     """
     CREATE INDEX waiting_by_conversation ON ticket (conversation)
-    WHERE conversation IS NOT NULL AND state IN ('pending', 'approved', 'held')
+    WHERE conversation IS NOT NULL AND waiting = 1
     """,
-    "CREATE INDEX waiting_by_expiry ON ticket (expires_at) WHERE state IN ('pending', 'approved', 'held')",
+    "CREATE INDEX waiting_by_expiry ON ticket (expires_at) WHERE waiting = 1",
     "CREATE INDEX held_by_end ON ticket (hold_until) WHERE state = 'held'",
     "CREATE INDEX ticket_by_state ON ticket (state)",
     """
     CREATE INDEX ticket_by_counter
     ON ticket (account, state, operation, currency, coalesce(redeemed_at, requested_at), amount)
-    WHERE state IN ('pending', 'approved', 'held', 'executing', 'executed', 'unknown')
+    WHERE planned = 1
     """,
     "CREATE TABLE envelope (ticket INTEGER PRIMARY KEY REFERENCES ticket (number), body BLOB NOT NULL) STRICT",
     """

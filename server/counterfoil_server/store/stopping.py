@@ -42,8 +42,9 @@ DONE = COUNTED - {State.EXECUTING}
 
 
 def members_query(kind: str, columns: str, states: frozenset[State]) -> str:
-    """Tickets of a scope in these states; parameters are those of :func:`members_parameters`."""
-    return f"SELECT {columns} FROM ticket WHERE {MEMBERS[kind]} AND state IN {spelled(states)}"  # noqa: S608 - constants
+    """Tickets of a scope in some of the PLANNED states; parameters are those of :func:`members_parameters`."""
+    indexed = "waiting = 1 AND planned = 1" if states <= STOPPABLE else "planned = 1"
+    return f"SELECT {columns} FROM ticket WHERE {MEMBERS[kind]} AND {indexed} AND state IN {spelled(states)}"  # noqa: S608
 
 
 def members_parameters(name: str, now: int) -> dict[str, str | int]:

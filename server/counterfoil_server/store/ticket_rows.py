@@ -24,7 +24,8 @@ def spelled(states: Iterable[State]) -> str:
     return "(" + ", ".join(f"'{state.value}'" for state in State if state in chosen) + ")"
 
 
-WAITING = spelled(STOPPABLE)
+WAITING = "waiting = 1"
+"""The state is in STOPPABLE, and the index may be used."""
 
 TICKET_COLUMNS = (
     "t.id, t.state, e.body, t.principal, t.account, t.operation, t.conversation, t.delivery, t.requested_at, "
@@ -35,7 +36,8 @@ SELECT_TICKET = f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.id = ?"
 
 CHANGE_STATE = {
     event: (
-        "UPDATE ticket SET state = ?, approved_at = coalesce(?, approved_at), hold_until = coalesce(?, hold_until), "  # noqa: S608
+        "UPDATE ticket SET state = ?, waiting = ?, planned = ?, approved_at = coalesce(?, approved_at), "  # noqa: S608
+        "hold_until = coalesce(?, hold_until), "
         "ended_at = coalesce(?, ended_at), outcome = coalesce(?, outcome) "
         f"WHERE id = ? AND state IN {spelled(sources(event))} RETURNING number"
     )
@@ -52,10 +54,15 @@ _HALF = 10_000_000_000
 """Sums are added in two halves, because SQLite's integer sum would overflow at the tenth largest amount."""
 
 SELECT_COUNTERS = (
-    "SELECT count(*), sum(amount / 10000000000), sum(amount % 10000000000) FROM ticket "  # noqa: S608 - constants
+    "SELECT count(*), sum(amount / 10000000000), sum(amount % 10000000000) FROM ticket "
     "WHERE account = ? AND operation = ? AND currency IS ? AND coalesce(redeemed_at, requested_at) >= ? "
-    f"AND state IN {spelled(PLANNED)} AND id <> ?"
+    "AND planned = 1 AND id <> ?"
 )
+
+
+def flags(state: State) -> tuple[int | None, int | None]:
+    """The columns ``waiting`` and ``planned`` of a ticket in this state."""
+    return (1 if state in STOPPABLE else None, 1 if state in PLANNED else None)
 
 
 def to_ticket(row: Row) -> Ticket:
@@ -103,6 +110,7 @@ def change_state(transaction: Transaction, ticket: str, step: Step) -> None:
     target = TARGETS[event]
     parameters = (
         target.value,
+        *flags(target),
         now if event is Event.APPROVE else None,
         step.hold_until,
         now if target in TERMINAL else None,

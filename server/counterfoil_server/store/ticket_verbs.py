@@ -18,6 +18,7 @@ from counterfoil_server.store.ticket_rows import (
     WAITING,
     change_state,
     counters_query,
+    flags,
     read_ticket,
     scaled,
     spelled,
@@ -36,7 +37,7 @@ CAPABILITY_COLUMNS = "c.id, t.id, c.key, c.issued_at, c.expires_at, c.ended_at"
 SELECT_REPEATED = (
     f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.dedupe = ? AND t.requested_at > ? ORDER BY t.number DESC LIMIT 1"
 )
-SELECT_DUE = f"SELECT id FROM ticket WHERE expires_at <= ? AND state IN {WAITING} ORDER BY expires_at LIMIT ?"  # noqa: S608
+SELECT_DUE = f"SELECT id FROM ticket WHERE expires_at <= ? AND {WAITING} ORDER BY expires_at LIMIT ?"  # noqa: S608
 SELECT_READY = (
     f"SELECT {TICKET_COLUMNS} FROM (SELECT number FROM ticket WHERE state = 'approved' UNION ALL "  # noqa: S608
     "SELECT number FROM ticket WHERE state = 'held' AND hold_until <= :now) AS found "
@@ -60,12 +61,12 @@ def create(transaction: Transaction, new: NewTicket) -> tuple[Ticket, bool]:
     _check_caps(transaction, ticket, new.caps)
     number = transaction.insert(
         "INSERT INTO ticket (id, state, principal, account, operation, conversation, delivery, requested_at, "
-        "expires_at, refusal, currency, amount, dedupe, request_leaf) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "expires_at, refusal, currency, amount, dedupe, request_leaf, waiting, planned) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             ticket.id, ticket.state.value, ticket.principal, ticket.account, ticket.operation, ticket.conversation,
             ticket.delivery, ticket.requested_at, ticket.expires_at, ticket.refusal, new.currency, scaled(new.amount),
-            new.dedupe, transaction.next_leaf,
+            new.dedupe, transaction.next_leaf, *flags(ticket.state),
         ),
     )  # fmt: skip
     transaction.insert("INSERT INTO envelope (ticket, body) VALUES (?, ?)", (number, ticket.envelope_bytes))
@@ -86,7 +87,8 @@ def _check_caps(transaction: Transaction, ticket: Ticket, caps: Caps) -> None:
 
 def waiting_query(column: str) -> str:
     """How many tickets wait for people, counted up to a limit, by principal, account or conversation."""
-    return f"SELECT count(*) FROM (SELECT 1 FROM ticket WHERE {column} = ? AND state IN {WAITING} LIMIT ?)"  # noqa: S608
+    states = f" AND planned = 1 AND state IN {spelled(STOPPABLE)}" if column == "account" else ""  # the counters' index
+    return f"SELECT count(*) FROM (SELECT 1 FROM ticket WHERE {column} = ? AND {WAITING}{states} LIMIT ?)"  # noqa: S608
 
 
 def take_step(transaction: Transaction, ticket: str, step: Step) -> Ticket:

@@ -51,10 +51,12 @@ REMEDIES: dict[type[CounterfoilError], str] = {
 
 def for_people(error: CounterfoilError) -> CounterfoilError:
     """The refusal in words for whoever is at the page."""
-    if type(error) not in REMEDIES or error.remedy != error.remedy_default:
+    remedy = REMEDIES.get(type(error))
+    if remedy is None:
         return error
-    happened = error.happened if status_of(error) < 500 else error.happened_default
-    return type(error)(happened, REMEDIES[type(error)])
+    if status_of(error) >= 500:
+        return type(error)(None, remedy)
+    return type(error)(error.happened, remedy) if error.remedy == error.remedy_default else error
 
 
 def status_of(error: CounterfoilError) -> int:

@@ -82,7 +82,7 @@ class Sessions:
         """
         check_origin(request, self._origins)
         cookie = self._cookie(request, VISIT)
-        check_token(form_token(cookie or new_secret()), token or request.headers.get(TOKEN_HEADER))
+        check_token(form_token(cookie or new_secret()), request.headers.get(TOKEN_HEADER) if token is None else token)
         return Visit(cookie or b"", form_token(cookie or b""))
 
     # After it
@@ -120,7 +120,7 @@ class Sessions:
         """Like :meth:`find`, for a request that changes something: it must come from our own page."""
         check_origin(request, self._origins)
         session = await self.find(request, kind)
-        check_token(session.token, token or request.headers.get(TOKEN_HEADER))
+        check_token(session.token, request.headers.get(TOKEN_HEADER) if token is None else token)
         return session
 
     def _cookie(self, request: Request, name: str) -> bytes | None:

@@ -38,7 +38,7 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
     [
         ((Event.APPROVE,), None, False, "It was confirmed. Nothing has been done yet."),
         ((Event.REDEEM,), None, None, "how it ends is not known yet"),
-        ((Event.REDEEM, Event.REPORT_EXECUTED), '{"reference":"G-7","summary":"Opened."}', True, "Reference: G-7"),
+        ((Event.REDEEM, Event.REPORT_EXECUTED), '{"receipt":{"reference":"G-7","summary":"Opened."}}', True, "Reference: G-7"),
         ((Event.REDEEM, Event.REPORT_NOT_EXECUTED), '{"reason":"The tide is too low."}', False, "The tide is too low."),
         (
             (Event.REDEEM, Event.REPORT_UNKNOWN), '{"reason":"It hung."}', None,

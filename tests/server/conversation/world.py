@@ -44,7 +44,8 @@ from counterfoil.roster import (
 from counterfoil.store import Caps, Principal, Step
 from counterfoil.tickets import Event, Ticket
 from counterfoil.values import Account, Execution, NotExecuted
-from counterfoil_server.conversation import Conversation, new_token, token_digest
+from counterfoil_server.bearer import new_token, token_digest
+from counterfoil_server.conversation import Conversation
 from counterfoil_server.store import SQLiteStore
 from server.conversation.passkey import PARTY, Passkey
 

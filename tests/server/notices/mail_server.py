@@ -42,6 +42,7 @@ class MailServer:
     received: list[EmailMessage] = field(default_factory=list)
     envelopes: list[Any] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
+    introduced_as: list[str] = field(default_factory=list)
     attempts: int = 0
     port: int = 0
     options: dict[str, Any] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class MailServer:
         if self.replies:
             return self.replies.popleft()
         self.envelopes.append(envelope)
+        self.introduced_as.append(session.host_name)
         assert server.transport is not None
         self.encrypted.append(server.transport.get_extra_info("sslcontext") is not None)
         parsed = message_from_bytes(envelope.content, policy=policy.default)

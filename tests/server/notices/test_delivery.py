@@ -360,7 +360,8 @@ async def test_a_message_that_takes_too_long_ends_before_its_lease(
         async def send(self, message: Message, to: str) -> None:
             await anyio.sleep_forever()
 
-    await Delivery(store, Stuck(), links, describe, pace=Pace(lease=0)).deliver_due()
+    with anyio.fail_after(10):
+        await Delivery(store, Stuck(), links, describe, pace=Pace(lease=0)).deliver_due()
     [notice] = await outbox(store)
     assert notice.error == "Sending took too long."
     assert notice.state == "queued"

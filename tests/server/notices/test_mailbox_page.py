@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from counterfoil_server.notices.mailbox_page import SESSION, TRIES, mailbox_routes
+from counterfoil_server.notices.mailbox_page import MAX_FORM, MAX_SESSIONS, SESSION, TRIES, mailbox_routes
 from counterfoil_server.notices.messages import Message, compose
 from counterfoil_server.notices.transports import Mailbox
 
@@ -95,6 +95,14 @@ async def test_a_session_ends(demo: Demo) -> None:
     assert "ada@" not in demo.browser().get("/mailbox", headers=cookie).text
 
 
+def test_the_oldest_of_too_many_sessions_is_dropped(demo: Demo) -> None:
+    first, second = demo.operator(), demo.operator()
+    for _ in range(MAX_SESSIONS - 1):
+        demo.operator()
+    assert "Operator code" in first.get("/mailbox").text
+    assert "newest first" in second.get("/mailbox").text
+
+
 def test_a_made_up_session_opens_nothing(demo: Demo) -> None:
     page = demo.browser().get("/mailbox", headers={"Cookie": "counterfoil-demo-mailbox=guessed"})
     assert "Operator code" in page.text
@@ -140,7 +148,9 @@ def test_another_site_can_neither_sign_in_nor_use_up_tries(demo: Demo, headers: 
     assert demo.browser().post("/mailbox", data={"code": CODE}, headers=same).status_code == 303
 
 
-@pytest.mark.parametrize("body", [b"", b"code", b"x=1", b"\xff\xfe", b"code=" + b"a" * 10_000, b"a&b=1&c=2&d=3&e=4"])
+@pytest.mark.parametrize(
+    "body", [b"", b"code", b"x=1", b"\xff\xfe", f"code={CODE}&x={'a' * MAX_FORM}".encode(), b"a&b=1&c=2&d=3&e=4"]
+)
 def test_a_form_that_is_none_is_a_wrong_code(demo: Demo, body: bytes) -> None:
     assert demo.browser().post("/mailbox", content=body).status_code == 403
 

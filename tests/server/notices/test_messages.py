@@ -143,7 +143,18 @@ def test_markup_in_a_title_is_shown_and_not_obeyed() -> None:
 
 @pytest.mark.parametrize(
     "link",
-    ["javascript:alert(1)", "/l/secret", "https:///l", "https://a.example/\n\nBcc: x", 'https://a.example/"x', "a b"],
+    [
+        "javascript:alert(1)",
+        "javascript://acme.example/%0aalert(1)",
+        "ftp://acme.example/l",
+        "/l/secret",
+        "https:///l",
+        "https://a.example/\n\nBcc: x",
+        "https://a.example/\nBcc:x",
+        "https://a.example/\x7f",
+        'https://a.example/"x',
+        "a b",
+    ],
 )
 def test_what_is_no_web_address_is_not_sent_as_a_link(link: str) -> None:
     with pytest.raises(SettingsError, match="no web address"):

@@ -35,6 +35,7 @@ async def test_a_message_arrives_as_plain_text_with_an_html_alternative(server: 
     [mail], [envelope] = server.received, server.envelopes
     assert envelope.mail_from == "notices@acme.example"
     assert envelope.rcpt_tos == [TO]
+    assert server.introduced_as == ["acme.example"]
     assert mail["From"] == SENDER
     assert mail["To"] == TO
     assert mail["Subject"] == MESSAGE.subject
@@ -90,7 +91,8 @@ async def test_a_server_that_does_not_answer_is_left_after_the_timeout(server: M
     [
         "", "ada", "ada@", "@customer.example", "Ada <ada@customer.example>", "a@x.example, b@x.example",
         "a@x.example b@x.example", "ada@customer.example\nBcc: all@evil.example", "ada@customer.example\r\nDATA",
-        "ada@customer.example>", "ada@customer.example\x00",
+        "ada@customer.example>", "ada@customer.example\x00", "ada\u200b@customer.example", '"ada"@customer.example',
+        "ada@customer.example (Ada)",
     ],
 )  # fmt: skip
 async def test_only_exactly_one_address_is_written_to(server: MailServer, to: str) -> None:

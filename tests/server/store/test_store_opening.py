@@ -82,7 +82,7 @@ async def test_a_table_that_cannot_be_read_is_a_failed_store(path: Path, clock: 
             await store.calls()
 
 
-# The clock --------------------------------------------------------------------------------------------------------------
+# The clock -----------------------------------------------------------------------------------------------------------
 
 
 def test_the_clock_never_goes_back() -> None:
@@ -112,7 +112,7 @@ async def test_a_clock_set_back_between_two_starts_revives_nothing(path: Path, c
         assert await store.expire_due() == 1
 
 
-# The state folder -------------------------------------------------------------------------------------------------------
+# The state folder ----------------------------------------------------------------------------------------------------
 
 
 def test_a_state_folder_is_created_for_its_owner_only_and_given_back(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from counterfoil.store import NoticeDraft, Secret
 from counterfoil.tickets import PLANNED, Event, State
-from counterfoil_server.store import SQLiteStore, connections
+from counterfoil_server.store import SQLiteStore
 from server.store.world import DAY, START, HandClock, World, counted, leaf, open_store
 
 
@@ -38,7 +38,7 @@ def _recorded(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         return connect(*arguments, factory=_Recording, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(connections.sqlite3, "connect", recording)
+        patch.setattr(sqlite3, "connect", recording)
         _Recording.asked = set()
         yield _Recording.asked
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from counterfoil.errors import Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
+from counterfoil.errors import AccountBusy, Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
 from counterfoil.log import check_link
 from counterfoil.store import Caps, Counters, NoticeDraft, Secret
 from counterfoil.tickets import COUNTED, PLANNED, TRANSITIONS, Event, State
@@ -60,8 +60,9 @@ async def test_only_so_many_tickets_wait_at_once(world: World, caps: Caps, same:
     first = await world.pending(**{same: "x"}, caps=caps)
     await world.approved(**{same: "x"}, caps=caps)
     before = len(await world.store.leaves())
-    with pytest.raises(TooManyRequests):
+    with pytest.raises(TooManyRequests) as refusal:
         await world.pending(**{same: "x"}, caps=caps)
+    assert isinstance(refusal.value, AccountBusy) == (same == "account")
     assert len(await world.store.leaves()) == before
     await world.pending(**{same: "other"}, caps=caps)
     await world.step(first, Event.CANCEL)

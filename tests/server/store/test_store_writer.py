@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 
 from counterfoil.errors import StoreFailed, UnknownName
-from counterfoil.store import Secret
 from counterfoil.tickets import State
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.writer import Transaction
-from server.store.world import START, HandClock, World, check_chain, leaf, open_store
+from server.store.world import HandClock, World, check_chain, leaf, open_store
 
 
 def _put(name: str) -> tuple[str, tuple[str, str]]:
@@ -178,19 +177,15 @@ async def test_a_full_disk_is_refused_and_nothing_is_kept_and_work_goes_on_when_
 
     await limit_pages(0)
     before = await store.leaves(limit=10**6)
-    failed = 0
-    for number in range(400):  # until neither a ticket nor a leaf finds room in a page that exists
-        try:
-            await world.pending(account=str(number))
-        except StoreFailed as error:
-            assert isinstance(error.__cause__, sqlite3.Error)
-            failed += 1
-    assert failed > 300
-    with pytest.raises(StoreFailed):
-        await store.record_calls([]) or await store.put_secret(Secret("link", "x" * 9000, "x", {}, START + 9))
+    requests = [world.new(account=str(number)) for number in range(400)]  # more than the pages that exist have room for
+    results = [(await asyncio.gather(store.create_ticket(new), return_exceptions=True))[0] for new in requests]
+    errors = [result for result in results if isinstance(result, BaseException)]
+    assert len(errors) > 300
+    assert {type(error) for error in errors} == {StoreFailed}
+    assert {type(error.__cause__) for error in errors} == {sqlite3.OperationalError}
     await world.check_everything()
     kept = len(await store.leaves(limit=10**6)) - len(before)
-    assert kept == 400 - failed
+    assert kept == 400 - len(errors)
     await limit_pages(10_000)
     await store.redeem(redeeming)
     assert await world.state(ticket) is State.EXECUTING

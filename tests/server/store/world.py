@@ -1,4 +1,4 @@
-"""Callers of the store: they make tickets, sign, mint and redeem with real values, and edit the file behind its back."""
+"""Callers of the store: they make tickets, sign, mint and redeem with real values, and edit the file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from counterfoil.store import (
     Step,
     StoredStatement,
 )
-from counterfoil.tickets import TRANSITIONS, Event, State, Ticket
+from counterfoil.tickets import PLANNED, STOPPABLE, TRANSITIONS, Event, State, Ticket
 from counterfoil_server.store import SQLiteStore
 
 LOG_KEY = bytes(range(32))
@@ -175,6 +175,8 @@ class World:
         tickets = await self.store.tickets(limit=10**6)
         for ticket in tickets:
             assert state_of_leaves(await self.store.leaves(ticket=ticket.id)) is ticket.state
+        for state, waiting, planned in self.store._readers.lookup("SELECT state, waiting, planned FROM ticket"):
+            assert (waiting, planned) == (State(state) in STOPPABLE or None, State(state) in PLANNED or None)
         return len(tickets)
 
 

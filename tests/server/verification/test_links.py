@@ -37,6 +37,8 @@ async def test_a_hundred_visits_to_every_page_change_nothing(world: World) -> No
     invitation = await world.invite("bo")
     await world.enrolled("bo")
     links = [await world.link(ticket), await world.link(other, FAY), invitation]
+    await world.clients[1].open_and_decide(links[1], "approve")
+    links.append((await world.objection(other))[0])
     scanner = world.client()
     before = world.store.commits
     for method in ("GET", "HEAD"):
@@ -45,7 +47,7 @@ async def test_a_hundred_visits_to_every_page_change_nothing(world: World) -> No
                 response = await scanner.http.request(method, url, headers={"purpose": "prefetch"})
                 assert response.status_code == 200
     assert world.store.commits == before
-    assert await world.state(ticket) == "pending"
+    assert (await world.state(ticket), await world.state(other)) == ("pending", "held")
 
 
 async def test_unknown_malformed_and_misplaced_links_answer_alike(world: World) -> None:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from counterfoil.roster import End
 from counterfoil_server.testing import PageClient, PageRefused, SoftwareAuthenticator
-from server.verification.world import ANA, BO, World
+from server.verification.world import ANA, BO, FAY, World
 
 
 async def answer_to_sign_in(client: PageClient, url: str) -> tuple[str, dict[str, Any]]:
@@ -34,6 +34,15 @@ async def test_another_person_with_a_passkey_is_refused_and_told_nothing(world: 
             await client.read()
     assert answers[0] == answers[1]
     assert answers[0][1]["code"] == "link_refused"
+
+
+async def test_a_colleague_with_a_seat_of_their_own_cannot_use_somebody_elses_link(world: World) -> None:
+    await world.enrolled(ANA)
+    fay = await world.enrolled(FAY, roles=["finance"])
+    ticket = await world.request("80.00")
+    with pytest.raises(PageRefused, match="not for you"):
+        await fay.sign_in(await world.link(ticket, ANA))
+    await fay.sign_in(await world.link(ticket, FAY))
 
 
 MISBEHAVIOURS: dict[str, Callable[[SoftwareAuthenticator], None]] = {

@@ -186,11 +186,13 @@ class World:
             if notice.kind == kind
         }
 
+    async def links(self, ticket: Ticket) -> dict[str, str]:
+        """Everybody's link to decide, by person."""
+        return {person: delivered.url or "" for person, delivered in (await self.deliver(ticket)).items()}
+
     async def link(self, ticket: Ticket, person: str = ANA) -> str:
         """The person's link to decide."""
-        url = (await self.deliver(ticket))[person].url
-        assert url is not None
-        return url
+        return (await self.links(ticket))[person]
 
     async def objection(self, ticket: Ticket) -> tuple[str, str]:
         """A link to object, and its code."""

@@ -5,7 +5,6 @@ import { local } from "./times.js";
 const progress = document.getElementById("progress");
 const headline = document.getElementById("headline");
 const details = document.getElementById("details");
-let shown = "";
 
 function line(...content) {
   const item = document.createElement("li");
@@ -13,12 +12,16 @@ function line(...content) {
   return item;
 }
 
+function isShown(state) {
+  const lines = [...details.children].map((item) => item.textContent.trim());
+  return headline.textContent === state.headline
+    && lines.length === state.details.length + (state.until ? 1 : 0)
+    && state.details.every((words, index) => words === lines[index]);
+}
+
+// What has not changed is left alone, so that it is not read out again.
 function show(state) {
-  const text = JSON.stringify(state);
-  if (text === shown) return;
-  const first = shown === "" && headline.textContent === state.headline;
-  shown = text;
-  if (first) return;
+  if (isShown(state)) return;
   progress.className = `progress ${state.tone}`;
   headline.textContent = state.headline;
   details.replaceChildren(...state.details.map((words) => line(words)));
@@ -33,8 +36,8 @@ function show(state) {
 async function follow(wait) {
   await new Promise((resolve) => { setTimeout(resolve, wait); });
   const response = await fetch("/done/status", { redirect: "error" }).catch(() => null);
-  if (response && !response.ok) return;
-  if (response) {
+  if (response?.status === 404) return;
+  if (response?.ok) {
     const state = await response.json();
     show(state);
     if (state.final) return;

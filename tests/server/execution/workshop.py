@@ -1,0 +1,229 @@
+"""A desk with connectors that can fail in every way, an authority over a real store, and the executor under test."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from capabilities.world import (
+    EXECUTOR,
+    ISSUER,
+    LOG_KEY,
+    Clock,
+    Office,
+    Passkey,
+    Shop,
+    staffed_office,
+)
+from counterfoil import Account, Desk, Execution, Facts, Money, NotExecuted, Receipt, shown
+from counterfoil.authority import Authority, Requester, Secrets
+from counterfoil.evidence import SignedStatement
+from counterfoil.judgement import Judge
+from counterfoil.keys import KeyRing, SigningKey
+from counterfoil.leaves import administered
+from counterfoil.policy import Policy
+from counterfoil.roster import SignedEnrolment
+from counterfoil.store import Caps
+from counterfoil.tickets import Event, Ticket
+from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
+from counterfoil_server.execution.executor import Executor
+from counterfoil_server.execution.ledger import Ledger
+from counterfoil_server.store import SQLiteStore
+
+POLICY = """
+@id("the holder signs for a day's 100 EUR")
+permit(principal, action == Action::"pay", resource)
+when { context.holder_passkey && context.code_typed && resource.arguments.amount.currency == "EUR" &&
+       context.counters.total_24h.lessThanOrEqual(decimal("100.00")) };
+@id("above that finance, too")
+permit(principal, action == Action::"pay", resource)
+when { context.holder_passkey && context.code_typed && context.staff.finance >= 1 };
+@id("nothing while frozen")
+forbid(principal, action == Action::"pay", resource) when { resource.facts.frozen };
+"""
+
+
+class PayFacts(Facts):
+    """What the bank knows."""
+
+    balance: str
+    frozen: bool = False
+    score: int = shown(default=0)
+
+
+@dataclass
+class Bank:
+    """The organisation's system behind the connector. ``fails`` says how the next effect goes wrong."""
+
+    payments: list[str] = field(default_factory=list)
+    balance: str = "500.00"
+    score: int = 1
+    fails: str = ""
+    lookup: str = "truth"
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def pay(self, execution: Execution) -> Receipt:
+        """Pay once, or fail as told."""
+        self.entered.set()
+        if self.fails == "promised":
+            raise NotExecuted("the bank is closed")
+        if self.fails == "before":
+            raise OSError("the line broke before the payment")
+        self.payments.append(execution.idempotency_key)
+        if self.fails == "after":
+            raise OSError("the line broke after the payment")
+        if self.fails == "hangs":
+            await asyncio.Event().wait()
+        if self.fails == "lies":
+            return "paid"  # type: ignore[return-value]
+        if self.fails == "chatters":
+            return Receipt.model_construct(reference="R" * 50, summary="x" * 10_000_000)
+        return Receipt(reference=f"R-{len(self.payments)}", summary="paid")
+
+    async def find(self, execution: Execution) -> Receipt | None:
+        """What the bank's books say."""
+        if self.lookup == "broken":
+            raise OSError("the books cannot be read")
+        return Receipt(reference="R-found") if execution.idempotency_key in self.payments else None
+
+
+def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool) -> Desk:
+    """One operation, with a connector to the bank."""
+    desk = Desk("Bank", directory=shop, roles=["finance", "identity"])
+
+    @desk.operation(counts="amount", time_limit=0.2)
+    async def pay(execution: Execution, account: Account, amount: Money) -> Receipt:
+        """Pay money out."""
+        return await bank.pay(execution)
+
+    @pay.preview
+    async def pay_facts(account: Account, amount: Money) -> PayFacts:
+        return PayFacts(
+            owners=(account,), balance=bank.balance, frozen=bank.balance == "frozen", score=bank.score, guard="1"
+        )
+
+    if with_lookup:
+
+        @pay.lookup
+        async def find_payment(execution: Execution) -> Receipt | None:
+            return await bank.find(execution)
+
+    return desk
+
+
+@dataclass
+class Workshop:
+    """Everything around one executor."""
+
+    folder: Path
+    bank: Bank
+    clock: Clock
+    store: SQLiteStore
+    authority: Authority
+    executor: Executor
+    engine: LocalEngine
+    dispatcher: Dispatcher
+    ledger: Ledger
+    office: Office
+    passkeys: dict[str, Passkey]
+    stolen_ring: KeyRing
+
+    async def requested(self, value: str = "40.00", requester: str = "agent") -> Ticket:
+        """What an AI asks for: a payment from ann's account."""
+        arguments = {"account": "A-1", "amount": {"value": value, "currency": "EUR"}}
+        return await self.authority.request(Requester(requester), "pay", json.dumps(arguments).encode())
+
+    async def signed(self, ticket: Ticket, *people: str) -> Ticket:
+        """The ticket after these people approved it."""
+        for person in people:
+            passkey = self.passkeys[person]
+            code = self.authority.match_code(ticket.id)
+            offer = await self.authority.prepare(ticket.id, person, passkey.credential, "approve", code)
+            signed = SignedStatement(offer.statement_bytes, passkey.sign(offer.challenge))
+            ticket = await self.authority.decide(ticket.id, signed)
+        return ticket
+
+    async def approved(self, value: str = "40.00", *people: str) -> Ticket:
+        """A payment that its people approved."""
+        return await self.signed(await self.requested(value), *(people or ("ann",)))
+
+    async def ordered(self, value: str = "40.00", *people: str) -> tuple[Ticket, str]:
+        """A redeemed ticket and its order."""
+        ticket = await self.approved(value, *people)
+        delivered = await self.authority.deliver(ticket.id)
+        assert delivered is not None
+        return delivered
+
+    async def now(self, ticket: Ticket) -> Ticket:
+        """The ticket as it stands."""
+        found = await self.store.ticket(ticket.id)
+        assert found is not None
+        return found
+
+    def new_executor(self) -> Executor:
+        """An executor as a restarted process has it: the same ledger, nothing in memory."""
+        return executor_over(self.store, self.authority, self.ledger, self.executor.judge)
+
+
+def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge) -> Executor:
+    """An executor that trusts the office and the authority's keys."""
+
+    async def report(ticket: str, event: Event, outcome: dict[str, object]) -> None:
+        await authority.report(ticket, event, outcome)
+
+    own = Judge(desk=judge.desk, policy=judge.policy, store=store, trust=judge.trust, log_key=LOG_KEY)
+    return Executor(
+        name=EXECUTOR,
+        issuer=ISSUER,
+        judge=own,
+        authority_keys=lambda: authority.keys.verification_keys,
+        ledger=ledger,
+        log_key=LOG_KEY,
+        report=report,
+    )
+
+
+@asynccontextmanager
+async def open_workshop(
+    folder: Path, *, with_lookup: bool = False, clock: Clock | None = None
+) -> AsyncIterator[Workshop]:
+    """A workshop over fresh files in ``folder``."""
+    bank, shop, clock = Bank(), Shop(), clock or Clock()
+    desk = bank_desk(bank, shop, with_lookup=with_lookup)
+    desk.check()
+    office, passkeys = staffed_office()
+    ledger = Ledger(folder / "ledger.db")
+    try:
+        async with SQLiteStore.open(folder / "counterfoil.db", log_key=LOG_KEY, clock=clock) as store:
+            for version, record in enumerate(office.records, start=1):
+                await store.add_roster_record(record, version=version, leaf=administered("roster", version=version))
+            for text in office.enrolments:
+                enrolment = SignedEnrolment.model_validate_json(text).enrolment
+                await store.add_enrolment(
+                    text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=administered("enrol")
+                )
+            judge = Judge(
+                desk=desk, policy=Policy.load(POLICY, desk), store=store, trust=office.trust(), log_key=LOG_KEY
+            )
+            ring = KeyRing(SigningKey.generate(), SigningKey.generate())
+            authority = Authority(
+                issuer=ISSUER,
+                tenant="bank",
+                executor=EXECUTOR,
+                judge=judge,
+                keys=ring,
+                secrets=Secrets(b"d" * 32, b"c" * 32, LOG_KEY),
+                caps=Caps(1000, 1000, 1000),
+            )
+            executor = executor_over(store, authority, ledger, judge)
+            engine = LocalEngine(executor)
+            yield Workshop(
+                folder, bank, clock, store, authority, executor, engine,
+                Dispatcher(authority, executor, engine), ledger, office, passkeys, ring,
+            )  # fmt: skip
+    finally:
+        ledger.close()
