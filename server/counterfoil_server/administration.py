@@ -7,7 +7,7 @@ use them; the socket has the folder's rights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from counterfoil import leaves, roster
@@ -30,15 +30,25 @@ VERBS = frozenset(
 )  # fmt: skip
 """The verbs that may be called by name."""
 
+RESTORED = (
+    "If you restored the database from a backup, run 'counterfoil doctor --accept-log'; what ran will not run again."
+)
+
 
 class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens."""
 
     def __init__(
-        self, authority: Authority, *, verify_log: Callable[[], Any], forget_principals: Callable[[], None]
+        self,
+        authority: Authority,
+        *,
+        verify_log: Callable[[], Awaitable[object]],
+        follow_log: Callable[[], Awaitable[object]],
+        forget_principals: Callable[[], None],
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
+        self._follow_log = follow_log
         self._forget_principals = forget_principals
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
@@ -246,7 +256,12 @@ class Administration:
             await self._verify_log()
             return "every leaf follows from the one before it"
 
+        async def executor_check() -> str:
+            await self._follow_log()
+            return "the log goes on from where the executor has read it"
+
         await check("log", log_check, "Compare with a backup; somebody changed the database outside Counterfoil.")
+        await check("executor", executor_check, RESTORED)
         await check("roster", roster_check, "Restore the roster from a backup.")
         await check("outcomes", unknown_check, "")
         await check("notices", notices_check, "")

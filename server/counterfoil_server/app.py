@@ -176,7 +176,10 @@ def _wire(
         version=VERSION,
     )
     administration = Administration(
-        authority, verify_log=store.verify_log, forget_principals=conversation.forget_principals
+        authority,
+        verify_log=store.verify_log,
+        follow_log=executor.follow_log,
+        forget_principals=conversation.forget_principals,
     )
     return Parts(
         configuration,
