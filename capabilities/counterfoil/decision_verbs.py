@@ -201,6 +201,9 @@ class DecisionVerbs(StopVerbs):
         rung = met_but_for_time(envelope.requirements, evidence.reached)
         if rung is None:
             return ticket
+        if self.store.now() + rung.hold >= ticket.expires_at:
+            why = "It was approved too late: it would expire before its waiting time is over."
+            return await self.store.step(ticket_id, self._decline(ticket_id, why))
         reason = await self._no_longer_allowed(
             ticket, envelope, evidence.reached.model_copy(update={"hold": rung.hold})
         )

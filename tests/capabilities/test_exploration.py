@@ -1,11 +1,11 @@
-"""Every order in which things can happen to one or two tickets, explored exhaustively on the real transition table.
+"""Every order in which things can happen to a few tickets, explored exhaustively on the real transition table.
 
 The world is a model of everything around the table: a store whose updates are conditional on ``sources()`` and write
 their leaf at once; a redeemer that judges first and claims later, when its judgement may be stale; people, clocks and
 administrators who stop things at any moment; an executor with a ledger, which may be handed an order twice, crash
 anywhere, and look up what became of it. The invariants of the design are checked in every state that can be reached.
 
-``COUNTERFOIL_EXPLORE=full`` explores the largest world; without it the smaller ones. That the exploration sees
+``COUNTERFOIL_EXPLORE=full`` explores three tickets at once (minutes); without it two. That the exploration sees
 something is itself tested: each careless world below breaks the invariant that it is said to break.
 """
 
@@ -242,37 +242,31 @@ def test_all_that_can_happen_to_one_ticket(hold: bool) -> None:
 
 
 def test_all_that_can_happen_to_an_operation_and_its_undo() -> None:
-    worlds = explore((One(), One(exists=False)), Rules(second_is_undo=True, crashes=FULL))
+    worlds = explore((One(), One(exists=False)), Rules(second_is_undo=True))
     assert {world[1].state for world in worlds if world[1].effects} >= {State.EXECUTING, State.EXECUTED}
     assert all(world[0].state is State.EXECUTED for world in worlds if world[1].exists)
 
 
 @pytest.mark.parametrize("limit", [1, 2])
-def test_all_that_can_happen_to_two_tickets_that_share_a_counter(limit: int) -> None:
-    worlds = explore((One(), One()), Rules(limit=limit, crashes=FULL, hold=FULL))
+def test_all_that_can_happen_to_tickets_that_share_a_counter(limit: int) -> None:
+    tickets = 3 if FULL else 2
+    worlds = explore((One(),) * tickets, Rules(limit=limit, hold=True))
     assert max(sum(one.effects for one in world) for world in worlds) == limit
-    assert len(worlds) > (10_000 if FULL else 2_000)
+    assert len(worlds) > (100_000 if FULL else 3_000)
 
 
-@pytest.mark.parametrize("number", ["way", "end"])
-def test_whatever_stopped_or_ended_stays_so(number: str) -> None:
+def test_what_has_ended_stays_as_it_is_whatever_happens_next() -> None:
     rules = Rules(hold=True)
-    for world in explore((One(),), rules):
-        for _, nearby in following(world, rules):
-            if number == "end" and world[0].state in TERMINAL:
-                assert nearby[0].state is world[0].state
-            if number == "way" and world[0].state is not nearby[0].state:
-                assert nearby[0].state in {after(world[0].state, event) for event in steps_from(world[0].state)}
-
-
-def steps_from(state: State) -> list[Event]:
-    return [event for event in Event if state in sources(event)]
+    ended = [world for world in explore((One(),), rules) if world[0].state in TERMINAL]
+    assert {world[0].state for world in ended} == TERMINAL
+    for world in ended:
+        assert {nearby[0].state for _, nearby in following(world, rules)} <= {world[0].state}
 
 
 @pytest.mark.parametrize(
     ("careless", "broken"),
     [
-        (Rules(compares_state=False), "3: what was answered as stopped"),
+        (Rules(compares_state=False), "7: what was answered as stopped"),
         (Rules(compares_counter=False, limit=1), "28: more was redeemed"),
         (Rules(compares_expiry=False), "6: redeemed out of its time"),
         (Rules(compares_hold=False, hold=True), "6: redeemed out of its time"),

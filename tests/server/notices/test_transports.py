@@ -91,7 +91,7 @@ async def test_a_server_that_does_not_answer_is_left_after_the_timeout(server: M
     [
         "", "ada", "ada@", "@customer.example", "Ada <ada@customer.example>", "a@x.example, b@x.example",
         "a@x.example b@x.example", "ada@customer.example\nBcc: all@evil.example", "ada@customer.example\r\nDATA",
-        "ada@customer.example>", "ada@customer.example\x00", "ada\u200b@customer.example", '"ada"@customer.example',
+        "ada@customer.example>", "ada@customer.example\x00", "ada@customer\u200b.example", '"ada"@customer.example',
         "ada@customer.example (Ada)",
     ],
 )  # fmt: skip

@@ -1,0 +1,78 @@
+"""Take the documentation's pictures: the real pages of the example desk in a real Chromium, phone and desktop, light
+and dark. Run from a checkout: ``.venv/bin/python docs/take_pictures.py [FOLDER]``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples" / "support_desk")]
+
+from playwright.async_api import Browser, async_playwright  # noqa: E402
+from stories.chromium import AtTheBrowser  # noqa: E402
+from stories.running_desk import RunningDesk, running_desk  # noqa: E402
+
+MARIA = "maria.lindqvist@post.example"
+DESKTOP = {"width": 1100, "height": 900}
+PHONE = {"width": 390, "height": 844}
+NOTE = "Maria wrote that the lampshade arrived with a dent and she would like part of the price back."
+
+
+async def main(folder: Path) -> None:
+    """Play one request and stop at every page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as state:
+        async with async_playwright() as playwright, running_desk(Path(state)) as desk:
+            browser = await playwright.chromium.launch(
+                executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-background-networking"]
+            )
+            await play(desk, browser, folder)
+            await browser.close()
+
+
+async def play(desk: RunningDesk, browser: Browser, folder: Path) -> None:
+    """Enrolment, landing, decision, outcome."""
+    maria = await AtTheBrowser.sits_down(browser)
+    url = await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"])
+    await maria.page.goto(url)
+    await picture(maria, folder / "enrol")
+    await maria.enrols(url)
+    assistant = await desk.assistant()
+    asked = await assistant.call(
+        "request_refund",
+        account=MARIA,
+        order_id="NL-26017",
+        amount={"value": "39.00", "currency": "EUR"},
+        note=NOTE,
+    )
+    message = await desk.message(MARIA, "waits for your decision")
+    assert message.link is not None
+    await maria.page.goto(message.link)
+    await picture(maria, folder / "open")
+    await maria.signs_in(message.link)
+    await maria.reads()
+    await maria.page.get_by_label("Code from the chat").fill(asked["match_code"])
+    await picture(maria, folder / "decide")
+    await maria.approves(asked["match_code"])
+    await maria.sees("Done")
+    await picture(maria, folder / "done")
+
+
+async def picture(person: AtTheBrowser, path: Path) -> None:
+    """The whole page as it stands: desktop light, phone light and phone dark."""
+    for name, size, scheme in (
+        ("desktop", DESKTOP, "light"),
+        ("desktop-dark", DESKTOP, "dark"),
+        ("phone", PHONE, "light"),
+        ("phone-dark", PHONE, "dark"),
+    ):
+        await person.page.set_viewport_size({"width": size["width"], "height": size["height"]})
+        await person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        await person.page.screenshot(path=path.with_name(f"{path.name}-{name}.png"), full_page=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "pictures"))
