@@ -30,6 +30,10 @@ class NoticeDraft:
     """Whether the cap of notices per recipient and hour applies; a notice of an execution is never held back (T53)."""
 
 
+NO_LONGER_NEEDED = "No longer needed"
+"""How the error of a notice begins that was not sent because its ticket had ended: nobody need look at it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """An outbox row. ``state``: queued, sent, failed (with ``error``; tried again at ``next_try`` unless final)."""

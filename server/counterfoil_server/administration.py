@@ -15,7 +15,7 @@ from counterfoil.authority import Authority
 from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
 from counterfoil.roster import record_digest, verify_roster
-from counterfoil.store import Notice, Principal, StoredStatement
+from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, StoredStatement
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.bearer import new_token, token_digest
 
@@ -247,7 +247,11 @@ class Administration:
             return "every outcome is known"
 
         async def notices_check() -> str:
-            failed = [found for found in await store.notices(limit=1000) if found.state == "failed"]
+            failed = [
+                found
+                for found in await store.notices(limit=1000)
+                if found.state == "failed" and not (found.error or "").startswith(NO_LONGER_NEEDED)
+            ]
             if failed:
                 raise UnknownName(f"{len(failed)} notice(s) could not be delivered.", "Check [smtp] and the addresses.")
             return "no failed notices"

@@ -19,7 +19,7 @@ import anyio
 
 from counterfoil.errors import CounterfoilError, StoreFailed
 from counterfoil.recipients import APPROVE, EXECUTED, OBJECT
-from counterfoil.store import Notice, Store
+from counterfoil.store import NO_LONGER_NEEDED, Notice, Store
 from counterfoil.tickets import STOPPABLE, State, Ticket
 from counterfoil_server.notices.messages import LINK_LIFETIME, Message, compose
 from counterfoil_server.notices.transports import NotDelivered, Transport
@@ -219,14 +219,14 @@ def no_longer_needed(notice: Notice, ticket: Ticket | None, now: int) -> str | N
     """Why this must not be sent any more, or None. What was done, or may have been, is always told."""
     state = ticket.state if ticket else None
     if notice.kind == EXECUTED:
-        return "No longer needed: it was found that nothing was done." if state is State.NOT_EXECUTED else None
+        return f"{NO_LONGER_NEEDED}: it was found that nothing was done." if state is State.NOT_EXECUTED else None
     if notice.kind not in (APPROVE, OBJECT):
         return None
     if ticket is None or state is None:
-        return "No longer needed: there is no such request."
+        return f"{NO_LONGER_NEEDED}: there is no such request."
     if state not in STOPPABLE:
-        return f"No longer needed: the request is {state.value.replace('_', ' ')}."
-    return "No longer needed: the request has expired." if now >= ticket.expires_at else None
+        return f"{NO_LONGER_NEEDED}: the request is {state.value.replace('_', ' ')}."
+    return f"{NO_LONGER_NEEDED}: the request has expired." if now >= ticket.expires_at else None
 
 
 def _in_words(error: Exception) -> str:
