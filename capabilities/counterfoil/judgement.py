@@ -131,11 +131,14 @@ class Judge:
             raise TamperDetected()
         leaf, previous = found
         check_link(leaf, previous, self._log_key)
-        opening = parse_strict(leaf.opening or b"")
         groups = leaf.values.get("groups")
-        if not isinstance(opening, dict) or not isinstance(groups, dict) or leaf.values.get("ticket") != ticket.id:
-            raise TamperDetected()
-        salt = group_salt(unb64(str(opening.get("salt"))), "envelope")
+        try:
+            opening = parse_strict(leaf.opening or b"")
+            if not isinstance(opening, dict) or not isinstance(groups, dict) or leaf.values.get("ticket") != ticket.id:
+                raise TamperDetected()
+            salt = group_salt(unb64(str(opening.get("salt"))), "envelope")
+        except BadJSON:
+            raise TamperDetected() from None
         expected = salted_digest(salt, "counterfoil-leaf-group", canonical(ticket.digest))
         envelope = ticket.envelope
         same = (

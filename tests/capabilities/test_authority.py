@@ -1,12 +1,14 @@
 """The whole authority over the real store, driven at random by everybody at once; the invariants after every step.
 
-Hypothesis plays an agent of two principals, the people, an administrator, the dispatcher, an executor that reports and
-the clock. What the machine keeps of its own is what was answered to somebody; everything else is read from the store.
+Hypothesis plays two agents, the people, an administrator, the dispatcher, an executor that reports and the clock.
+What the machine keeps of its own is what was answered to somebody; everything else is read from the store.
+``COUNTERFOIL_EXPLORE=full`` lets it play longer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Awaitable
 from contextlib import AbstractAsyncContextManager
@@ -276,8 +278,8 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(
-    max_examples=12,
-    stateful_step_count=25,
+    max_examples=500 if os.environ.get("COUNTERFOIL_EXPLORE") == "full" else 20,
+    stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )

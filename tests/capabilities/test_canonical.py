@@ -87,6 +87,7 @@ def test_T23_what_has_two_readings_is_refused_with_its_reason(raw: bytes, reason
     [
         (b"9007199254740991", MAX_INTEGER),
         (b"-9007199254740991", -MAX_INTEGER),
+        (b"9007199254740991.0", float(MAX_INTEGER)),
         (b" 1.5 ", 1.5),
         (b'"\\ud83d\\ude00"', "😀"),
         (b'"\\\\ud800"', "\\ud800"),

@@ -235,6 +235,9 @@ async def test_T40_genuine_evidence_of_another_ticket_does_not_count(world: Worl
     [
         "UPDATE leaf SET opening = NULL WHERE event = 'request'",
         "UPDATE leaf SET opening = X'5B5D' WHERE event = 'request'",
+        "UPDATE leaf SET opening = X'FF' WHERE event = 'request'",
+        """UPDATE leaf SET opening = CAST('{"salt":"!"}' AS BLOB) WHERE event = 'request'""",
+        """UPDATE leaf SET opening = CAST('{"salt":"AA"}' AS BLOB) WHERE event = 'request'""",
         "UPDATE leaf SET mac = zeroblob(32) WHERE event = 'request'",
         "UPDATE leaf SET mac = zeroblob(31) WHERE number = (SELECT number - 1 FROM leaf WHERE event = 'request')",
         "UPDATE leaf SET body = CAST(replace(CAST(body AS TEXT), '\"v\":1', '\"v\":2') AS BLOB) "

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -22,7 +23,7 @@ from rich.theme import Theme
 
 from counterfoil.display import visible
 from counterfoil.errors import CounterfoilError
-from counterfoil_server.cli.exit_codes import ConfirmationNeeded
+from counterfoil_server.cli.exit_codes import OK, ConfirmationNeeded
 
 THEME = Theme(
     {
@@ -45,6 +46,14 @@ Part = str | tuple[str, str] | Text
 """Anybody's text, alone or with a style of the theme; or text that was made visible before."""
 
 
+class _Terminal(Console):
+    def on_broken_pipe(self) -> NoReturn:
+        """Whoever read our output has enough, as ``head`` does: that is no refusal."""
+        # The interpreter flushes once more when it ends, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OK)
+
+
 class Output:
     """Where one command writes to. ``as_json``: a program reads stdout."""
 
@@ -53,8 +62,8 @@ class Output:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="backslashreplace")
-        self.console = Console(theme=THEME, highlight=False, markup=False, emoji=False)
-        self.messages = Console(theme=THEME, highlight=False, markup=False, emoji=False, stderr=True)
+        self.console = _Terminal(theme=THEME, highlight=False, markup=False, emoji=False)
+        self.messages = _Terminal(theme=THEME, highlight=False, markup=False, emoji=False, stderr=True)
         self._unicode = (self.console.encoding or "").lower().startswith("utf")
 
     # For programs
@@ -68,14 +77,17 @@ class Output:
 
     def write_json(self, value: Any) -> None:
         """One JSON value on stdout. Unix seconds are UTC by definition."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self.console.on_broken_pipe()
 
     # For people
 
     def say(self, *parts: Part) -> None:
         """A paragraph."""
-        self.console.print(assembled(*parts))
+        self._put(self.console, assembled(*parts))
 
     def gap(self) -> None:
         """An empty line."""
@@ -84,7 +96,7 @@ class Output:
     def heading(self, text: str) -> None:
         """What the following lines are about, after an empty line."""
         self.console.print()
-        self.console.print(Text(visible(text), "heading"))
+        self._put(self.console, Text(visible(text), "heading"))
 
     def paste(self, text: str, indent: int = 2) -> None:
         """Lines that are copied as they stand: never wrapped, so that a URL or a command stays whole."""

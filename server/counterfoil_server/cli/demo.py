@@ -187,16 +187,23 @@ def _prepare(configuration: Configuration, story: Story) -> None:
 def _serve(configuration: Configuration, made: Demo, ready: Callable[[Parts, str], Awaitable[None]]) -> None:
     from counterfoil_server import app
 
+    failures: list[Exception] = []
+
     async def adopted(parts: Parts, base_url: str) -> None:
         listens()
         logs.adopt()
-        await ready(parts, base_url)
+        try:
+            await ready(parts, base_url)
+        except Exception as error:
+            failures.append(error)  # raised again when everything was closed in its order
 
     async def run() -> None:
         await app.serve(configuration, demo=made, ready=adopted)
 
     with stopped_by_signal() as listens:
         anyio.run(run)
+    for failure in failures:
+        raise failure
 
 
 def _demo() -> Demo:

@@ -16,7 +16,6 @@ from counterfoil_server.cli.console import Output, counted
 from counterfoil_server.cli.exit_codes import FOUND, OK
 from counterfoil_server.cli.inspection import Check
 from counterfoil_server.cli.session import Session, with_session
-from counterfoil_server.config import Configuration
 
 SIGNS = {"ok": ("✓", "ok", "good"), "warning": ("!", "!", "note"), "wrong": ("✗", "x", "bad")}
 """For each status: its sign, its sign on a plain terminal, its style."""
@@ -57,10 +56,12 @@ def _all_checks(session: Session) -> list[Check]:
         checks.append(Check("state", "warning", "there is no database yet", "It is made by 'counterfoil serve'."))
         return checks
     checks += inspection.files(configuration)
-    return checks + _stored(session, configuration)
+    if inspection.has_ledger(configuration):  # opening the database would make an empty one
+        checks += _stored(session)
+    return checks
 
 
-def _stored(session: Session, configuration: Configuration) -> list[Check]:
+def _stored(session: Session) -> list[Check]:
     """What only the state folder's owner can say."""
     try:
         found: list[dict[str, Any]] = session.call("doctor")

@@ -78,7 +78,14 @@ def files(configuration: Configuration) -> list[Check]:
     )
     if keys is not None:
         checked.says = f"complete; the authority signs with {keys.ring.current.id[:12]}…"
-    return [*_modes(configuration.state), checked, _ledger(configuration.state)]
+    return [*_modes(configuration.state), checked, _ledger(configuration)]
+
+
+def has_ledger(configuration: Configuration) -> bool:
+    """Whether the executor's own memory is there."""
+    from counterfoil_server.app import LEDGER
+
+    return (configuration.state / LEDGER).exists()
 
 
 def accept_log(configuration: Configuration) -> None:
@@ -106,15 +113,13 @@ def _modes(state: Path) -> Iterator[Check]:
         )
 
 
-def _ledger(state: Path) -> Check:
-    from counterfoil_server.app import LEDGER
-
-    if (state / LEDGER).exists():
+def _ledger(configuration: Configuration) -> Check:
+    if has_ledger(configuration):
         return Check("ledger", "ok", "the executor's own memory is there")
     return Check(
         "ledger",
         "wrong",
-        f"the executor's own memory {state / LEDGER} is missing, so it cannot know what ran already",
+        f"the executor's own memory in {configuration.state} is missing, so it cannot know what ran already",
         "Restore it from a backup made after the last execution; never start with an empty one.",
     )
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -64,7 +62,6 @@ def execute(arguments: Sequence[str]) -> int:
     output = Output(as_json="--json" in arguments)
     try:
         code = app(list(arguments) or ["--help"], prog_name="counterfoil", standalone_mode=False)
-        sys.stdout.flush()
         return code if isinstance(code, int) else OK
     except TyperException as error:
         mistake = _usage_mistake(error)
@@ -72,10 +69,6 @@ def execute(arguments: Sequence[str]) -> int:
         return exit_code_of(mistake)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough; the interpreter must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return OK
     except (CounterfoilError, OSError, BaseExceptionGroup) as error:
         refusal = _refusal(error)
         if refusal is None:

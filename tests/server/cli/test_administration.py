@@ -76,7 +76,11 @@ async def test_an_invitation_is_in_a_roster_that_verifies(office: Office) -> Non
     assert invitation.exp - invitation.iat == 7 * 86400
     assert invitation.exp == invited["expires_at"]
     person = roster.people[invited["person"]]
-    assert (person.accounts, person.roles, person.channels) == ({"A-1"}, {"finance"}, ("ana@office.example",))
+    assert (person.accounts, person.roles, person.channels) == (
+        frozenset({"A-1"}),
+        frozenset({"finance"}),
+        ("ana@office.example",),
+    )
 
 
 def test_the_one_time_address_stays_whole_on_a_narrow_terminal(office: Office) -> None:

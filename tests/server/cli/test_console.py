@@ -8,7 +8,6 @@ import os
 import subprocess
 
 import pytest
-from rich.console import Console
 from rich.text import Text
 
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, moment
@@ -60,10 +59,11 @@ def test_a_reader_that_has_enough_is_no_mistake(office: Office) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_text_of_others_can_neither_move_the_cursor_nor_hide(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_of_others_can_neither_move_the_cursor_nor_hide() -> None:
     output = Output(as_json=False)
     evil = "a\x1b[2J\u202eb\nc[red]d"
-    output.console = Console(file=(file := io.StringIO()), width=100, markup=False, highlight=False, emoji=False)
+    file = io.StringIO()
+    output.console.file = file
     output.say(evil, (evil, ""))
     output.heading(evil)
     output.paste(evil)

@@ -30,6 +30,7 @@ def test_a_refusal_in_a_story_is_shown_as_one(office: Office) -> None:
     office.write("story.py", "async def play(stage):\n    await stage.add_principal('a name with spaces')\n")
     ran = office.run("demo", "--json")
     assert (ran.code, ran.error["code"]) == (1, "bad_arguments")
+    assert ran.err == ""
 
 
 def test_a_story_that_is_missing_or_broken_is_refused(office: Office) -> None:

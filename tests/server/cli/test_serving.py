@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import subprocess
@@ -26,11 +25,13 @@ FIFTY = {"value": "50.00", "currency": "EUR"}
 async def request(url: str, token: str, **arguments: Any) -> dict[str, Any]:
     """Call ``request_pay`` as an AI client does, and answer its structured result."""
     headers = {"Authorization": f"Bearer {token}"}
-    async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30.0) as http:
-        async with Client(streamable_http_client(url, http_client=http)) as client:
-            result = await client.call_tool("request_pay", arguments)
-            assert not result.is_error, result
-            return dict(result.structured_content or {})
+    async with (
+        httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30.0) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
+        result = await client.call_tool("request_pay", arguments)
+        assert not result.is_error, result
+        return dict(result.structured_content or {})
 
 
 def test_serve_says_where_it_listens_and_answers_there(office: Office, served: Served) -> None:
@@ -121,7 +122,8 @@ async def test_a_ticket_is_revoked_while_serving(office: Office, served: Served)
     assert answer["revoked"] == 1
     shown = office.json("tickets", "show", pending["ticket"])
     assert shown["state"] == "revoked"
-    assert json.loads(shown["outcome"]) == {"reason": "not ours"}
+    [barred] = office.json("suspensions")
+    assert (barred["final"], barred["reason"]) == (True, "not ours")
     assert [leaf["event"] for leaf in shown["log"]] == ["request", "revoke"]
 
 

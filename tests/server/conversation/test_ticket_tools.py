@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -38,7 +39,7 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
     [
         ((Event.APPROVE,), None, False, "It was confirmed. Nothing has been done yet."),
         ((Event.REDEEM,), None, None, "how it ends is not known yet"),
-        ((Event.REDEEM, Event.REPORT_EXECUTED), '{"receipt":{"reference":"G-7","summary":"Opened."}}', True, "Reference: G-7"),
+        ((Event.REDEEM, Event.REPORT_EXECUTED), '{"receipt":{"reference":"G-7"}}', True, "Reference: G-7"),
         ((Event.REDEEM, Event.REPORT_NOT_EXECUTED), '{"reason":"The tide is too low."}', False, "The tide is too low."),
         (
             (Event.REDEEM, Event.REPORT_UNKNOWN), '{"reason":"It hung."}', None,
@@ -174,7 +175,7 @@ async def test_a_slow_operation_is_answered_as_still_under_way_and_goes_on(
         assert result.structured_content["status"] == "executing"
         assert result.structured_content["executed"] is None
         world.may_run.set()
-        await world.has_run.wait()
+        await asyncio.wait_for(world.has_run.wait(), 10)
         assert boats.done == [ticket]
         assert (await call(session, "ticket_status", ticket=ticket)).structured_content["executed"] is True
 

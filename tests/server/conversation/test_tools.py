@@ -7,7 +7,7 @@ from typing import Any
 
 import mcp_types as types
 import pytest
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from mcp.shared.exceptions import MCPError
 
 from counterfoil.tickets import Event

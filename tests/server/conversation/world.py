@@ -92,6 +92,8 @@ class World:
             await self.authority.report(ticket.id, Event.REPORT_NOT_EXECUTED, {"reason": str(error)})
         else:
             await self.authority.report(ticket.id, Event.REPORT_EXECUTED, {"receipt": receipt.model_dump(mode="json")})
+        finally:
+            self.has_run.set()
 
     async def principal(self, name: str) -> str:
         """Add a principal; answers its token."""
@@ -225,7 +227,10 @@ async def open_world(
             version="0.1.0",
         )
         async with served(wrap(world.conversation.asgi_app()), world.conversation.lifespan, listening):
-            yield world
+            try:
+                yield world
+            finally:
+                world.may_run.set()
 
 
 def listen() -> socket.socket:

@@ -10,7 +10,7 @@ from typing import Any
 
 import cbor2
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from counterfoil import recipients
 from counterfoil.canonical import b64, unb64
@@ -175,18 +175,29 @@ def with_key(key: dict[int, Any]) -> Callable[[bytes], bytes]:
     return lambda data: data[: 55 + 32] + cbor2.dumps(key)
 
 
-EDDSA = {1: 1, 3: -8, -1: 6, -2: bytes(32)}
-RSA = {1: 3, 3: -257, -1: b"\xff" * 256, -2: b"\x01\x00\x01"}
-P384 = {1: 2, 3: -7, -1: 2, -2: b"\x01" * 48, -3: b"\x02" * 48}
-OFF_CURVE = {1: 2, 3: -7, -1: 1, -2: b"\x01" * 32, -3: b"\x02" * 32}
+def cose(algorithm: int, curve: ec.EllipticCurve, name: int) -> dict[int, Any]:
+    """A genuine elliptic-curve key that claims an algorithm (RFC 9053, section 7.1.1)."""
+    numbers = ec.generate_private_key(curve).public_key().public_numbers()
+    length = (curve.key_size + 7) // 8
+    return {1: 2, 3: algorithm, -1: name, -2: numbers.x.to_bytes(length, "big"), -3: numbers.y.to_bytes(length, "big")}
 
 
-@pytest.mark.parametrize("key", [EDDSA, RSA, P384, OFF_CURVE, {}], ids=["eddsa", "rsa", "p384", "off-curve", "empty"])
-async def test_only_p256_keys_are_enrolled(world: World, key: dict[int, Any]) -> None:
+FOREIGN_KEYS = {
+    "Ed25519": {1: 1, 3: -8, -1: 6, -2: ed25519.Ed25519PrivateKey.generate().public_key().public_bytes_raw()},
+    "RSA": {1: 3, 3: -257, -1: b"\xc1" + b"\xff" * 255, -2: b"\x01\x00\x01"},
+    "P-384": cose(-7, ec.SECP384R1(), 2),
+    "P-256 for RS256": cose(-257, ec.SECP256R1(), 1),
+    "off the curve": {1: 2, 3: -7, -1: 1, -2: b"\x01" * 32, -3: b"\x02" * 32},
+    "nothing": {},
+}
+
+
+@pytest.mark.parametrize("kind", FOREIGN_KEYS)
+async def test_only_p256_keys_are_enrolled(world: World, kind: str) -> None:
     client = world.client()
     path, answer = await registered(client, await world.invite(ANA))
     with pytest.raises(PageRefused) as refused:
-        await client.post(f"{path}/passkey", with_attestation(answer, with_key(key)))
+        await client.post(f"{path}/passkey", with_attestation(answer, with_key(FOREIGN_KEYS[kind])))
     assert refused.value.answer["code"] == "statement_refused"
 
 

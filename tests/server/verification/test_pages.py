@@ -204,6 +204,12 @@ async def test_without_a_session_every_page_says_what_to_do(world: World) -> Non
         assert "Open the newest link from your messages" in response.text
 
 
+async def test_names_that_an_organisation_chose_are_escaped_too() -> None:
+    page = bytes(Pages("Books <b>& more</b>").page("enrolled.html").body).decode()
+    assert "Books &lt;b&gt;&amp; more&lt;/b&gt;" in page
+    assert "<b>" not in page
+
+
 @pytest.mark.parametrize("speaks_json", [False, True])
 async def test_an_error_that_nobody_foresaw_reveals_nothing(world: World, speaks_json: bool) -> None:
     async def fails(request: Request) -> Response:
