@@ -174,6 +174,7 @@ def _wire(
         run_order=lambda ticket, order: executor.run(ticket.id, order),
         wake=wake,
         version=VERSION,
+        arguments_key=keys.arguments_key,
     )
     administration = Administration(
         authority,

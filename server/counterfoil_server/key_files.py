@@ -32,6 +32,8 @@ class Keys:
 
     ring: KeyRing
     secrets: Secrets
+    arguments_key: bytes
+    """Keys the digests under which tool calls' arguments are recorded."""
     roster_keys: dict[str, VerificationKey]
 
 
@@ -48,16 +50,13 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
     secret = read_private(folder / "secret")
     if len(secret) != SECRET_LENGTH:
         raise KeyFileError(f"The key file {folder / 'secret'} is damaged: it has {len(secret)} bytes, not 32.")
-    return Keys(ring, derive(secret), read_trust(folder / "trust.json"))
+    keys = Secrets(dedupe=derive(secret, "dedupe"), code=derive(secret, "match-code"), log=derive(secret, "log"))
+    return Keys(ring, keys, derive(secret, "recorded-arguments"), read_trust(folder / "trust.json"))
 
 
-def derive(secret: bytes) -> Secrets:
-    """The keys for each use, from the one secret (HKDF-SHA-256, RFC 5869)."""
-
-    def key(use: str) -> bytes:
-        return HKDF(hashes.SHA256(), SECRET_LENGTH, salt=None, info=f"counterfoil-{use}".encode()).derive(secret)
-
-    return Secrets(dedupe=key("dedupe"), code=key("match-code"), log=key("log"))
+def derive(secret: bytes, use: str) -> bytes:
+    """The key for one use, from the one secret (HKDF-SHA-256, RFC 5869)."""
+    return HKDF(hashes.SHA256(), SECRET_LENGTH, salt=None, info=f"counterfoil-{use}".encode()).derive(secret)
 
 
 def read_signing_key(path: Path) -> SigningKey:

@@ -1,9 +1,13 @@
 """The desk that the conformance suite talks to: those of its fixture tools that a desk can express, and one operation.
 
-The suite names its fixtures: a tool ``test_simple_text`` with a certain text, a tool ``test_error_handling`` that fails.
+The suite names its fixtures: ``test_simple_text`` with a certain text, ``test_error_handling`` that fails.
 """
 
 from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
 
 from counterfoil.desk import Desk
 from counterfoil.values import Account, Contact, Execution, Facts, Receipt
@@ -43,6 +47,11 @@ def build() -> Desk:
     async def add_numbers(first: int, second: int) -> int:
         """Add two numbers."""
         return first + second
+
+    @desk.read
+    async def query_region(region: Annotated[str, Field(json_schema_extra={"x-mcp-header": "Region"})]) -> str:
+        """Ask one region; clients repeat its name in the header Mcp-Param-Region."""
+        return f"Asked in {region}."
 
     @desk.operation
     async def post_letter(execution: Execution, account: Account, text: str) -> Receipt:

@@ -91,7 +91,7 @@ class RequestTool:
             next=following,
             expires_at=wording.iso(ticket.expires_at),
         )
-        waiting = f" It waits until {wording.either(self._waiting_for)}." if requested.waiting_for else ""
+        waiting = f" At the least, {wording.either(self._waiting_for)}." if requested.waiting_for else ""
         words = (
             f"Requested: {self._operation.title}. {said}{waiting} {following}\n"
             f"Ticket: {ticket.id}\nMatch code: {code}\nStatus: {ticket.state.value}\nExpires: {requested.expires_at}"

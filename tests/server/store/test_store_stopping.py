@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import threading
+
 import pytest
 
 from counterfoil.errors import CapabilityRefused, Suspended, UnknownName, WrongState
@@ -65,6 +69,36 @@ async def test_a_revocation_says_what_it_came_too_late_for(world: World) -> None
     assert await _revoke(world, "account:account-1") == Revoked(len(STOPPABLE), 1, 2)
     assert await _revoke(world, "everything") == Revoked(0, 1, 3)
     assert await _revoke(world, "operation:none") == Revoked(0, 0, 0)
+
+
+async def test_a_pair_reaches_that_principal_on_that_account_only(world: World) -> None:
+    meant = await world.pending(principal="a|b", account="c")
+    others = [
+        await world.pending(principal=principal, account=account)
+        for principal, account in (("other", "c"), ("a|b", "other"), ("b", "c"))
+    ]
+    assert (await _revoke(world, pair("a|b", "c"))).revoked == 1
+    assert await world.state(meant) is State.REVOKED
+    assert [await world.state(ticket) for ticket in others] == [State.PENDING] * 3
+
+
+async def test_what_came_after_a_revocation_is_not_what_it_came_too_late_for(world: World) -> None:
+    reached, go = threading.Event(), threading.Event()
+
+    def busy(_: sqlite3.Connection) -> None:
+        reached.set()
+        go.wait(30)
+
+    reading = asyncio.create_task(world.store._readers.run(busy))
+    await asyncio.to_thread(reached.wait, 30)
+    waiting = await world.pending()
+    revoking = asyncio.create_task(_revoke(world, "everything"))
+    await asyncio.sleep(0)  # handed to the writer before what follows; its counting waits for the busy reader
+    await world.executing()
+    go.set()
+    await reading
+    assert await revoking == Revoked(1, 0, 0)
+    assert await world.state(waiting) is State.REVOKED
 
 
 async def test_the_capability_of_a_running_ticket_names_the_ticket_it_redeemed(world: World) -> None:

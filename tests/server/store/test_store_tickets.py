@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -11,7 +12,7 @@ from counterfoil.log import check_link
 from counterfoil.store import Caps, Counters, NoticeDraft, Secret
 from counterfoil.tickets import COUNTED, PLANNED, TRANSITIONS, Event, State
 from counterfoil_server.store import SQLiteStore
-from server.store.world import DAY, LOG_KEY, START, HandClock, World, counted, leaf
+from server.store.world import DAY, LOG_KEY, START, HandClock, World, counted, leaf, read
 
 
 async def test_a_request_is_stored_with_its_notices_and_its_leaf(world: World) -> None:
@@ -120,16 +121,20 @@ async def test_an_expired_ticket_cannot_be_approved_held_signed_or_minted(world:
         await world.minted(approved)
 
 
-async def test_tickets_past_their_time_expire_with_a_leaf_each(world: World, clock: HandClock) -> None:
+async def test_tickets_past_their_time_expire_with_a_leaf_each_and_old_secrets_are_forgotten(
+    world: World, clock: HandClock, path: Path
+) -> None:
     late = [await world.in_state(state, life=60) for state in (State.PENDING, State.APPROVED, State.HELD)]
     running, young = await world.executing(life=60), await world.pending()
     await world.store.put_secret(Secret("link", "old", "x", {}, START + 60))
+    await world.store.put_secret(Secret("link", "young", "x", {}, START + 61))
     assert await world.store.expire_due() == 0
     clock.time += 60
     assert await world.store.expire_due(limit=2) == 2
     assert await world.store.expire_due() == 1
     assert [await world.state(ticket) for ticket in late] == [State.EXPIRED] * 3
     assert (await world.state(running), await world.state(young)) == (State.EXECUTING, State.PENDING)
+    assert read(path, "SELECT digest FROM secret") == [("young",)]
     await world.check_everything()
 
 

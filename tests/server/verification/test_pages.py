@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
@@ -187,6 +188,22 @@ async def test_unreadable_client_data_is_refused_in_words(world: World, client_d
     with pytest.raises(PageRefused) as refused:
         await ana.post("/decide/signature", answer)
     assert refused.value.status in (400, 403)
+
+
+@pytest.mark.parametrize(
+    "added", ["&code=A&code=B", "&code=%FF", "&" + "&".join(f"f{number}=1" for number in range(20)), "&code=\u00e9"]
+)
+async def test_a_form_that_no_page_of_ours_sends_is_refused(world: World, added: str) -> None:
+    client = world.client()
+    path = urlsplit(await world.invite(ANA)).path
+    await client.open(path)
+    headers = {
+        "origin": "null", "sec-fetch-site": "same-origin", "content-type": "application/x-www-form-urlencoded",
+    }  # fmt: skip
+    body = f"form_token={client.page.token}{added}".encode()
+    response = await client.http.post("/o/" + path.rpartition("/")[2], content=body, headers=headers)
+    assert response.status_code == 400
+    assert "form" in response.text
 
 
 async def test_another_content_type_is_refused(world: World) -> None:

