@@ -63,14 +63,16 @@ class Read:
     def wraps_result(self) -> bool:
         """Whether the result is no JSON object and so travels as ``{"result": …}``."""
         schema = self.result.json_schema(mode="serialization")
-        return schema.get("type") != "object" and "$ref" not in schema
+        # The schema of a type that holds itself is a reference into its own definitions.
+        name = str(schema.get("$ref", "")).rpartition("/")[2]
+        return bool(schema.get("$defs", {}).get(name, schema).get("type") != "object")
 
     @cached_property
     def output_schema(self) -> dict[str, Any]:
         """The JSON Schema of the structured result."""
         schema = self.result.json_schema(mode="serialization")
         if not self.wraps_result:
-            return schema
+            return {"type": "object"} | schema
         definitions = schema.pop("$defs", None)
         wrapped = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
         return wrapped | ({"$defs": definitions} if definitions else {})

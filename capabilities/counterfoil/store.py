@@ -297,8 +297,13 @@ class Store(Protocol):
     async def roster_records(self) -> list[str]:
         """Signed by the roster key, in order of version."""
 
-    async def add_enrolment(self, record: str, *, invitation: str, credential: str, leaf: LeafDraft) -> None:
-        """Append a credential's enrolment and spend the invitation (its digest); raises LinkRefused when spent."""
+    async def add_enrolment(
+        self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()
+    ) -> None:
+        """Append a credential's enrolment, spend the invitation (its digest), and write the notices that tell of it.
+
+        Raises LinkRefused when the invitation is spent.
+        """
 
     async def enrolments(self) -> list[str]:
         """Signed by credentials, in order."""

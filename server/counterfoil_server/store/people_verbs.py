@@ -5,9 +5,12 @@ The store keeps records in order and once; whether one is signed rightly is the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from counterfoil.errors import LinkRefused, RosterRefused, UnknownName
 from counterfoil.log import LeafDraft
-from counterfoil.store import Principal
+from counterfoil.store import NoticeDraft, Principal
+from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
 
@@ -45,8 +48,15 @@ def add_roster_record(transaction: Transaction, record: str, version: int, leaf:
     transaction.write_leaf(leaf)
 
 
-def add_enrolment(transaction: Transaction, record: str, invitation: str, credential: str, leaf: LeafDraft) -> None:
-    """Append the record; an invitation enrols one credential, and a credential is enrolled once."""
+def add_enrolment(
+    transaction: Transaction,
+    record: str,
+    invitation: str,
+    credential: str,
+    leaf: LeafDraft,
+    notices: Sequence[NoticeDraft],
+) -> None:
+    """Append the record and what tells of it; an invitation and a credential serve once."""
     inserted = transaction.change(
         "INSERT INTO enrolment (credential, invitation, record) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (credential, invitation, record),
@@ -55,6 +65,7 @@ def add_enrolment(transaction: Transaction, record: str, invitation: str, creden
         raise LinkRefused()
     transaction.change("DELETE FROM secret WHERE kind = 'invitation' AND digest = ?", (invitation,))
     transaction.write_leaf(leaf)
+    insert_notices(transaction, None, notices)
 
 
 class PeopleVerbs(Verbs):
@@ -89,9 +100,11 @@ class PeopleVerbs(Verbs):
         """In order of version."""
         return [row[0] for row in await self._readers.query("SELECT record FROM roster_record ORDER BY version")]
 
-    async def add_enrolment(self, record: str, *, invitation: str, credential: str, leaf: LeafDraft) -> None:
+    async def add_enrolment(
+        self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()
+    ) -> None:
         """Append an enrolment and spend the invitation; raises LinkRefused when that or the credential was used."""
-        await self._write(lambda transaction: add_enrolment(transaction, record, invitation, credential, leaf))
+        await self._write(lambda transaction: add_enrolment(transaction, record, invitation, credential, leaf, notices))
 
     async def enrolments(self) -> list[str]:
         """In order."""

@@ -132,8 +132,8 @@ class Enrol:
             invitation=invited.digest,
             credential=enrolment.credential,
             leaf=leaves.administered("enrol", person=enrolment.person, credential=enrolment.credential),
+            notices=told_of(invited),
         )
-        await self._parts.store.add_notices(None, told_of(invited))
         return JSONResponse({"location": "/enrolled"})
 
     async def done(self, request: Request) -> Response:

@@ -239,6 +239,13 @@ def test_help_and_version_need_no_settings(office: Office) -> None:
     assert "--config" in office.run("revoke", "--help").out
 
 
+def test_both_global_options_may_stand_before_or_after_the_command(office: Office) -> None:
+    (office.folder / "counterfoil.toml").rename(office.folder / "elsewhere.toml")
+    assert office.run("--json", "--config", "elsewhere.toml", "principals", "list").json == []
+    assert office.run("principals", "list", "--config", "elsewhere.toml", "--json").json == []
+    assert office.run("principals", "list", "--json").code == 2
+
+
 def test_the_settings_may_be_named_from_anywhere(office: Office) -> None:
     settings = str(office.folder / "counterfoil.toml")
     done = subprocess.run(
