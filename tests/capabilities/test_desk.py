@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from jsonschema import Draft202012Validator
 from pydantic import BaseModel, RootModel, ValidationError
 
 from capabilities.world import Shop, shop_desk
@@ -70,7 +69,7 @@ NAMES = {name: value for name, value in globals().items() if not name.startswith
 
 def function(source: str) -> Callable[..., Awaitable[Any]]:
     """The function ``f`` of a source, whose annotations may use this module's names."""
-    scope: dict[str, Any] = NAMES | {"Node": Node, "Row": Row}
+    scope: dict[str, Any] = {**NAMES, "Node": Node, "Row": Row}
     exec(compile(source, "desk.py", "exec", dont_inherit=True), scope)  # noqa: S102 - our own text
     found: Callable[..., Awaitable[Any]] = scope["f"]
     return found
@@ -102,6 +101,7 @@ ACCOUNT = "execution: Execution, account: Account"
         (operation("execution: Execution, one: Account, other: Account"), "2 Account"),
         (operation(ACCOUNT, result="str"), "Receipt"),
         (operation(ACCOUNT, result="None"), "Receipt"),
+        (operation(ACCOUNT, result="list[Receipt]"), "Receipt"),
         (operation(ACCOUNT + ", *items: str"), "ordinary"),
         (operation(ACCOUNT + ", **items: str"), "ordinary"),
         (operation("execution: Execution, account: Account, /"), "ordinary"),
@@ -153,6 +153,7 @@ def test_two_tools_of_one_name_are_refused() -> None:
         with pytest.raises(DeskError, match="taken"):
             declare(desk)
     operation(ACCOUNT, name="send")(desk)
+    read(name="send")(desk)
     for declare in (operation(ACCOUNT, name="send"), read(name="request_send")):
         with pytest.raises(DeskError, match="taken"):
             declare(desk)
@@ -379,7 +380,6 @@ def test_a_result_that_is_no_object_is_wrapped(result: str, value: Any, structur
     assert found.structured(value) == structured
     assert found.output_schema["type"] == "object"
     assert ("result" in found.output_schema.get("properties", {})) == ("result" in structured)
-    Draft202012Validator(found.output_schema).validate(structured)
     assert ("$ref" in str(found.output_schema)) == ("$defs" in found.output_schema)
 
 

@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 EXPLAINED = (
     "Exit codes: 0 done; 1 refused; 2 wrong usage, settings, desk, policy or key files; "
-    "3 doctor or policy check found something wrong; 4 the serving process cannot be reached."
+    "3 doctor or policy check found something wrong; 4 the serving process cannot be reached; 130 interrupted."
 )
 
 

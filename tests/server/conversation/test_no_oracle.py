@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from counterfoil.request_verbs import new_ticket_id
+from counterfoil.store import Caps
 from server.conversation.test_intake import ENVELOPE, headers
 from server.conversation.world import World, call
 
@@ -37,6 +38,18 @@ async def test_a_request_answers_the_same_for_known_unknown_and_arrested(world: 
             text = text.replace(own, "*")
         answers.add((status, text))
     assert len(answers) == 1
+
+
+async def test_many_requests_answer_the_same_for_a_known_and_an_unknown_account(world: World) -> None:
+    answers = {}
+    async with world.client() as session:
+        for account in ("B-1", "B-404"):
+            results = [
+                await call(session, "request_refund_fee", account=account, amount=MONEY, nights=nights)
+                for nights in range(Caps().per_account + 2)
+            ]
+            answers[account] = [(result.is_error, set(result.structured_content)) for result in results]
+    assert answers["B-1"] == answers["B-404"]
 
 
 async def test_the_status_and_the_cancelling_tell_no_more_than_the_request(world: World) -> None:

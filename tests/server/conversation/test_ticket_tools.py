@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ from mcp.client.session import ClientSession
 
 from counterfoil.tickets import Event
 from counterfoil_server.conversation import tickets
+from server.conversation import harbour
 from server.conversation.harbour import Boats
-from server.conversation.world import ERAS, World, call, words
+from server.conversation.world import ERAS, World, call, open_world, words
 
 
 async def requested(session: ClientSession, tool: str = "request_open_gate", **arguments: Any) -> str:
@@ -161,23 +164,50 @@ async def test_a_connector_that_refuses_tells_why(world: World, boats: Boats) ->
     assert result.structured_content["outcome"] == {"reason": "The tide is too low."}
 
 
+async def redeemed_but_slow(world: World, boats: Boats, session: ClientSession) -> str:
+    """A ticket whose operation has begun and waits for the tide."""
+    await world.enrol("maria", "B-1")
+    boats.tide_is_right.clear()
+    ticket = await requested(session)
+    await world.approve(ticket, "maria")
+    capability = (await call(session, "ticket_status", ticket=ticket)).structured_content["capability"]
+    result = await call(session, "redeem_ticket", ticket=ticket, capability=capability)
+    assert result.structured_content["status"] == "executing"
+    assert result.structured_content["executed"] is None
+    return ticket
+
+
 async def test_a_slow_operation_is_answered_as_still_under_way_and_goes_on(
     world: World, boats: Boats, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tickets, "RUN_WAIT", 0.05)
-    await world.enrol("maria", "B-1")
-    world.may_run.clear()
     async with world.client() as session:
-        ticket = await requested(session)
-        await world.approve(ticket, "maria")
-        capability = (await call(session, "ticket_status", ticket=ticket)).structured_content["capability"]
-        result = await call(session, "redeem_ticket", ticket=ticket, capability=capability)
-        assert result.structured_content["status"] == "executing"
-        assert result.structured_content["executed"] is None
-        world.may_run.set()
+        try:
+            ticket = await redeemed_but_slow(world, boats, session)
+        finally:
+            boats.tide_is_right.set()
         await asyncio.wait_for(world.has_run.wait(), 10)
         assert boats.done == [ticket]
         assert (await call(session, "ticket_status", ticket=ticket)).structured_content["executed"] is True
+
+
+async def test_the_server_does_not_stop_in_the_middle_of_an_operation(
+    tmp_path: Path, boats: Boats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tickets, "RUN_WAIT", 0.05)
+    async with AsyncExitStack() as stack:
+        world = await stack.enter_async_context(open_world(tmp_path, harbour.build(boats), harbour.POLICY))
+        try:
+            async with world.client() as session:
+                ticket = await redeemed_but_slow(world, boats, session)
+            stopping = asyncio.create_task(stack.aclose())
+            stopped, _ = await asyncio.wait({stopping}, timeout=0.5)
+            assert not stopped
+        finally:
+            boats.tide_is_right.set()
+        await stopping
+    assert boats.done == [ticket]
+    assert world.has_run.is_set()
 
 
 async def test_an_order_that_fails_to_run_leaves_the_ticket_executing(

@@ -67,7 +67,6 @@ class World:
     woken: int = 0
     engine_fails: bool = False
     conversation: Conversation = field(init=False)
-    may_run: asyncio.Event = field(default_factory=asyncio.Event)
     has_run: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -79,7 +78,6 @@ class World:
 
     async def run_order(self, ticket: Ticket, order: str) -> None:
         """What the execution layer does, without its checks: run the connector once, report how it ended."""
-        await self.may_run.wait()
         if self.engine_fails:
             raise OSError("the engine's disk is full")
         operation = self.desk.operations[ticket.operation]
@@ -216,7 +214,6 @@ async def open_world(
         )  # fmt: skip
         world = World(desk, store, authority, roster_key, port)
         world.token = await world.principal("agent")
-        world.may_run.set()
         world.conversation = Conversation(
             authority,
             organisation=desk.name,
@@ -227,10 +224,7 @@ async def open_world(
             version="0.1.0",
         )
         async with served(wrap(world.conversation.asgi_app()), world.conversation.lifespan, listening):
-            try:
-                yield world
-            finally:
-                world.may_run.set()
+            yield world
 
 
 def listen() -> socket.socket:

@@ -88,6 +88,14 @@ async def test_deleted_openings_leave_the_log_whole(path: Path, clock: HandClock
         assert await store.verify_log() == 5
 
 
+async def test_an_end_that_is_cut_off_while_the_store_is_open_is_found_out(path: Path, clock: HandClock) -> None:
+    async with open_store(path, clock) as store:
+        await World(store).approved()
+        edit(path, "DELETE FROM leaf WHERE number = 1")
+        with pytest.raises(TamperDetected, match="Leaf 1 "):
+            await store.verify_log()
+
+
 @pytest.mark.parametrize(
     "change",
     [

@@ -80,6 +80,13 @@ async def test_a_lease_that_nobody_settled_counts_and_a_failed_delivery_does_not
     assert len(await _lease(world, cap=1)) == 1
 
 
+async def test_a_lease_that_ran_out_does_not_stand_in_its_own_way(world: World, clock: HandClock) -> None:
+    await _queue(world, "ann")
+    await _lease(world, cap=1)
+    clock.time += 30
+    assert [notice.tries for notice in await _lease(world, cap=1)] == [2]
+
+
 async def test_a_cap_of_none_holds_everything_back(world: World) -> None:
     await _queue(world, "ann")
     assert await _lease(world, cap=0) == []
