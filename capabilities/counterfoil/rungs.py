@@ -48,7 +48,7 @@ class Rung(Frozen):
         if self.holder == "link":
             parts.append("the account holder confirms with a code sent to them")
         elif self.holder != "none":
-            parts.append("the account holder confirms with their passkey")
+            parts.append(f"the account holder confirms with their passkey{' and the code from the chat' * self.code}")
         for role, count in sorted(self.staff.items()):
             parts.append(
                 f"{count} {'person' if count == 1 else 'people'} with the role {role} approve{'s' * (count == 1)}"

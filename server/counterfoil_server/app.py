@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import anyio
@@ -24,7 +25,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from counterfoil.authority import Authority, Times
-from counterfoil.errors import SettingsError
+from counterfoil.errors import SettingsError, StoreFailed
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps, Notice
@@ -45,6 +46,8 @@ logger = logging.getLogger(__name__)
 VERSION = "0.1.0"
 DATABASE = "counterfoil.db"
 LEDGER = "ledger.db"
+GRACE = 5
+"""Seconds that open connections may take to end when the server stops."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ async def open_parts(
     with StateFolder.open(configuration.state):
         fresh = not (configuration.state / DATABASE).exists()
         keys = key_files.load_or_create(configuration.state / "keys", roster_key=configuration.roster_key, fresh=fresh)
-        ledger = Ledger(configuration.state / LEDGER)
+        ledger = open_ledger(configuration.state / LEDGER, fresh=fresh)
         try:
             async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log, clock=clock) as store:
                 await _pin_party(store, configuration)
@@ -98,6 +101,16 @@ async def open_parts(
                 yield _wire(configuration, keys, store, judge, ledger, transport)
         finally:
             ledger.close()
+
+
+def open_ledger(path: Path, *, fresh: bool) -> Ledger:
+    """The executor's ledger. Beside an existing database a missing one is refused: an empty one forgets what ran."""
+    if not fresh and not path.exists():
+        raise StoreFailed(
+            f"The executor's ledger {path} is missing, but there is a database.",
+            "Restore it from your backup; without it, what ran before could run again.",
+        )
+    return Ledger(path)
 
 
 def _wire(
@@ -247,21 +260,36 @@ async def serve(
             address = f"http://localhost:{listener.getsockname()[1]}"
             server = uvicorn.Server(
                 uvicorn.Config(
-                    application(parts, demo=demo), log_level="warning", access_log=False, server_header=False
+                    application(parts, demo=demo),
+                    log_config=None,
+                    access_log=False,
+                    server_header=False,
+                    timeout_graceful_shutdown=GRACE,
                 )
             )
+            stopped = anyio.Event()
             async with anyio.create_task_group() as group:
-                group.start_soon(_until_stopped, server, listener, group.cancel_scope)
+
+                async def run() -> None:
+                    await server.serve(sockets=[listener])
+                    stopped.set()
+                    group.cancel_scope.cancel()
+
+                group.start_soon(run)
                 while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
                     await anyio.sleep(0.01)
                 if ready is not None:
-                    await ready(parts, address)
-                    server.should_exit = True
+                    await _while_serving(ready(parts, address), server, stopped)
 
 
-async def _until_stopped(server: uvicorn.Server, listener: socket.socket, scope: anyio.CancelScope) -> None:
-    await server.serve(sockets=[listener])
-    scope.cancel()
+async def _while_serving(work: Awaitable[None], server: uvicorn.Server, stopped: anyio.Event) -> None:
+    """Do the work, then let the server end in order, also where the work failed: its tasks still need the store."""
+    try:
+        await work
+    finally:
+        server.should_exit = True
+        with anyio.CancelScope(shield=True):
+            await stopped.wait()
 
 
 def listening_socket(configuration: Configuration) -> socket.socket:

@@ -54,7 +54,10 @@ def test_the_page_of_a_refund() -> None:
         "requested_by": "agent",
         "said": "He is nice.",
         "tainted": False,
-        "requirements": ["the account holder confirms with their passkey, and 1 person with the role finance approves"],
+        "requirements": [
+            "the account holder confirms with their passkey and the code from the chat, "
+            "and 1 person with the role finance approves"
+        ],
         "requested_at": 1_800_000_000,
         "expires_at": 1_800_086_400,
         "waits": 0,
@@ -237,3 +240,19 @@ def test_values_are_shown_as_people_read_them(value: Any, words: str) -> None:
 def test_people_are_told_as_what_they_decide() -> None:
     assert seat_in_words(HOLDER) == "as the holder of the account"
     assert seat_in_words(STAFF_SEAT) == "with the role finance"
+
+
+def test_a_ticket_without_facts_shows_what_was_asked_for_and_no_more() -> None:
+    content = content_of(envelope_of(DESK, facts=None, requirements=()))
+    assert (content["facts"], content["changes"], content["requirements"], content["waits"]) == ([], [], [], 0)
+    assert [argument["value"] for argument in content["arguments"]] == ["49.00 EUR", "O-1"]
+
+
+def test_a_fact_that_was_not_found_has_no_line() -> None:
+    content = content_of(envelope_of(DESK, facts=json.dumps(FACTS | {"account_age": None})))
+    assert [entry["label"] for entry in content["facts"]] == ["Locked"]
+
+
+def test_the_longest_wait_is_shown() -> None:
+    rungs = (Rung(holder="passkey", hold=60), Rung(staff={"finance": 1}, hold=3600), Rung(holder="link"))
+    assert content_of(envelope_of(DESK, requirements=rungs))["waits"] == 3600

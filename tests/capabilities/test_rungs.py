@@ -93,7 +93,8 @@ def test_the_default_ladder_asks_for_more_step_by_step() -> None:
     ("rung", "words"),
     [
         (Rung(holder="link"), "the account holder confirms with a code sent to them"),
-        (Rung(holder="passkey", code=True), "the account holder confirms with their passkey"),
+        (Rung(holder="passkey", code=True),
+         "the account holder confirms with their passkey and the code from the chat"),
         (Rung(staff={"finance": 1}), "1 person with the role finance approves"),
         (Rung(staff={"finance": 2}), "2 people with the role finance approve"),
         (Rung(staff={"b": 1, "a": 1}), "1 person with the role a approves, and 1 person with the role b approves"),

@@ -191,7 +191,6 @@ def _serve(configuration: Configuration, made: Demo, ready: Callable[[Parts, str
 
     async def adopted(parts: Parts, base_url: str) -> None:
         listens()
-        logs.adopt()
         try:
             await ready(parts, base_url)
         except Exception as error:

@@ -52,10 +52,3 @@ def configure(*, as_json: bool, level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in ("mcp", "uvicorn", "httpx", "asyncio", "aiosmtplib"):
         logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def adopt() -> None:
-    """Take the handlers away that libraries gave themselves after :func:`configure`."""
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "mcp"):
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True

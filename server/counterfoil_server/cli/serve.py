@@ -46,7 +46,6 @@ def serve(
 
     async def ready(parts: Parts, base_url: str) -> None:
         listens()
-        logs.adopt()
         if fresh:
             first_start.explain(configuration, output)
         output.answer(

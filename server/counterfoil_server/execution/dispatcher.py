@@ -22,8 +22,11 @@ logger = logging.getLogger(__name__)
 LOOK_EVERY = 1.0
 """Seconds between looks when nothing wakes the dispatcher."""
 
-RECONCILE_EVERY = 60
-"""Looks between two questions about outcomes that are unknown."""
+SETTLE_EVERY = 60
+"""Looks between two attempts to settle what was redeemed and has no known end."""
+
+SETTLED_AT_ONCE = 1000
+"""Unknown outcomes asked about in one attempt, the newest first."""
 
 RETRY_AFTER = 30
 """Looks before a ticket that could not be redeemed is tried again."""
@@ -82,36 +85,43 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Recover, then look until cancelled. A failing store is waited out, not died of."""
-        await self._guarded(self.recover)
+        recovered = False
         while True:
+            recovered = recovered or await self._guarded(self.recover)
             await self._guarded(self.look)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
             self._wake.clear()
 
     async def recover(self) -> None:
-        """Go on where a former process stopped: complete decisions, run redeemed orders, settle started effects."""
+        """Go on where a former process stopped: complete decisions, then settle what was redeemed."""
         store = self._authority.store
         for ticket in await store.tickets(states=(State.PENDING, State.APPROVED), limit=100_000):
             if ticket.state is State.APPROVED or await store.statements(ticket.id):
-                await self._advance(ticket)
-        for ticket in await store.tickets(states=(State.EXECUTING,), limit=100_000):
-            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:
-                await self._engine.submit(ticket, self._authority.order(ticket))
-            else:
-                await self._executor.recover(ticket)
-        await self._reconcile()
+                await self._attempt(self._authority.advance(ticket.id), ticket)
+        await self.settle()
 
     async def look(self) -> None:
-        """Expire what is due, redeem what is ready, now and then ask about unknown outcomes."""
+        """Expire what is due, redeem what is ready, now and then settle what has no known end."""
         self._looks += 1
         store = self._authority.store
         await store.expire_due()
         for ticket in await store.ready():
             if self._not_before.get(ticket.id, 0) <= self._looks:
                 await self._redeem(ticket)
-        if self._looks % RECONCILE_EVERY == 0:
-            await self._reconcile()
+        if self._looks % SETTLE_EVERY == 0:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Run redeemed orders that nobody runs, tell outcomes that could not be told, ask about unknown ones."""
+        store = self._authority.store
+        for ticket in await store.tickets(states=(State.EXECUTING,), limit=100_000):
+            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:
+                await self._engine.submit(ticket, self._authority.order(ticket))
+            else:
+                await self._attempt(self._executor.recover(ticket), ticket)
+        for ticket in await store.tickets(states=(State.UNKNOWN,), limit=SETTLED_AT_ONCE):
+            await self._attempt(self._executor.recover(ticket), ticket)
 
     async def _redeem(self, ticket: Ticket) -> None:
         try:
@@ -128,22 +138,25 @@ class Dispatcher:
         if delivered is not None:
             await self._engine.submit(*delivered)
 
-    async def _advance(self, ticket: Ticket) -> None:
+    @staticmethod
+    async def _attempt(step: Awaitable[object], ticket: Ticket) -> None:
+        """One ticket that cannot go on holds up no other; raises only StoreFailed, which holds up all."""
         try:
-            await self._authority.advance(ticket.id)
+            await step
         except StoreFailed:
             raise
         except CounterfoilError as error:
             logger.error("Ticket %s cannot go on: %s", ticket.id, error)
 
-    async def _reconcile(self) -> None:
-        for ticket in await self._authority.store.tickets(states=(State.UNKNOWN,), limit=1000):
-            await self._executor.recover(ticket)
-
-    async def _guarded(self, step: Callable[[], Awaitable[None]]) -> None:
+    @staticmethod
+    async def _guarded(step: Callable[[], Awaitable[None]]) -> bool:
+        """Whether the step was taken to its end."""
         try:
             await step()
         except CounterfoilError as error:
             logger.error("The dispatcher waits: %s", error)
         except Exception:
             logger.exception("The dispatcher failed and goes on")
+        else:
+            return True
+        return False

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,7 +24,7 @@ from counterfoil.keys import VerificationKey
 from counterfoil.log import check_link
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
 from counterfoil.store import Store
-from counterfoil.tickets import Envelope, Event, Ticket
+from counterfoil.tickets import Envelope, Event, State, Ticket
 from counterfoil.values import Execution, Facts, NotExecuted, Receipt
 from counterfoil_server.execution.ledger import Effect, Ledger
 
@@ -36,6 +37,9 @@ MAX_OUTCOME = 16_384
 """Bytes of a receipt as JSON; a connector that returns more did something, but what it says is cut down to that."""
 
 LEAVES_AT_ONCE = 1000
+
+FOUND = {Event.REPORT_EXECUTED: Event.FIND_EXECUTED, Event.REPORT_NOT_EXECUTED: Event.FIND_NOT_EXECUTED}
+"""How an outcome is told of a ticket that was ``unknown`` until then."""
 
 
 class Executor:
@@ -60,6 +64,8 @@ class Executor:
         self._log_key = log_key
         self._report = report
         self._running: set[str] = set()
+        self._unwritten: dict[str, tuple[Event, dict[str, object]]] = {}
+        """What came of effects while the ledger could not be written; :meth:`recover` writes it."""
 
     @property
     def store(self) -> Store:
@@ -68,11 +74,19 @@ class Executor:
 
     async def run(self, ticket_id: str, order: str) -> None:
         """Verify the order, start its effect at most once, and report what came of it. Raises only StoreFailed."""
+        with self._alone(ticket_id) as alone:
+            if alone:
+                await self._run(ticket_id, order)
+
+    @contextmanager
+    def _alone(self, ticket_id: str) -> Iterator[bool]:
+        """Whether nobody else in this process works on the ticket; while entered, nobody else begins to."""
         if ticket_id in self._running:
+            yield False
             return
         self._running.add(ticket_id)
         try:
-            await self._run(ticket_id, order)
+            yield True
         finally:
             self._running.discard(ticket_id)
 
@@ -216,40 +230,52 @@ class Executor:
         return executed(operation, receipt)
 
     async def _record(self, ticket: str, event: Event, outcome: dict[str, object]) -> None:
+        self._unwritten[ticket] = (event, outcome)
+        await self._finish(ticket, event, outcome)
+        self._unwritten.pop(ticket, None)
+        await self._report(ticket, event, outcome)
+
+    async def _finish(self, ticket: str, event: Event, outcome: dict[str, object]) -> None:
         text = canonical(outcome).decode()
         await asyncio.to_thread(
             self.ledger.finish, issuer=self.issuer, ticket=ticket, event=event.value, outcome=text, at=self.store.now()
         )
-        await self._report(ticket, event, outcome)
 
-    # After a crash ----------------------------------------------------------------------------------------------------
+    # After a crash, or a disk that was full ---------------------------------------------------------------------------
 
     async def recover(self, ticket: Ticket) -> None:
         """Settle a ticket found ``executing`` or ``unknown`` whose effect the ledger says was started.
 
-        It is never run again: the connector's lookup decides, or it stays unknown (invariant 11).
+        It is never run again: what this process still knows is told, else the connector's lookup decides, or it stays
+        unknown (invariant 11).
         """
-        effect = await asyncio.to_thread(self.ledger.effect, self.issuer, ticket.id)
-        if effect is None or ticket.id in self._running:
+        with self._alone(ticket.id) as alone:
+            if alone:
+                # Read again: its run may have ended since the ticket was listed.
+                current = await self.store.ticket(ticket.id)
+                effect = await asyncio.to_thread(self.ledger.effect, self.issuer, ticket.id)
+                if effect is not None and current is not None and current.state in (State.EXECUTING, State.UNKNOWN):
+                    await self._settle(current, effect)
+
+    async def _settle(self, ticket: Ticket, effect: Effect) -> None:
+        was_unknown = ticket.state is State.UNKNOWN
+        if ticket.id in self._unwritten:
+            await self._record(ticket.id, *self._unwritten[ticket.id])
             return
         if effect.event not in (None, Event.REPORT_UNKNOWN.value):
-            await self._report_known(ticket.id, effect, was_unknown=ticket.state.value == "unknown")
+            await self._report_known(ticket.id, effect, was_unknown=was_unknown)
             return
+        why = "The process ended while the effect was under way."
         operation = self.judge.desk.operations.get(ticket.operation)
-        if operation is None or (operation.run_lookup is None and effect.event is not None):
-            return
-        event, outcome = await self._look_up(operation, ticket.id, "The process ended while the effect was under way.")
-        if ticket.state.value == "unknown":
-            if event is Event.REPORT_UNKNOWN:
-                return
-            found = Event.FIND_EXECUTED if event is Event.REPORT_EXECUTED else Event.FIND_NOT_EXECUTED
-            await asyncio.to_thread(
-                self.ledger.finish, issuer=self.issuer, ticket=ticket.id, event=event.value,
-                outcome=canonical(outcome).decode(), at=self.store.now(),
-            )  # fmt: skip
-            await self._report(ticket.id, found, outcome)
-            return
-        await self._record(ticket.id, event, outcome)
+        if operation is not None and operation.run_lookup is not None:
+            event, outcome = await self._look_up(operation, ticket.id, why)
+        else:
+            event, outcome = Event.REPORT_UNKNOWN, {"reason": why}
+        if not was_unknown:
+            await self._record(ticket.id, event, outcome)
+        elif event is not Event.REPORT_UNKNOWN:
+            await self._finish(ticket.id, event, outcome)
+            await self._report(ticket.id, FOUND[event], outcome)
 
     async def _report_known(self, ticket: str, effect: Effect, *, was_unknown: bool = False) -> None:
         """Tell again what the ledger knows; an effect without an end is unknown."""
@@ -260,7 +286,7 @@ class Executor:
         value = parse_strict((effect.outcome or "{}").encode())
         event = Event(effect.event)
         if was_unknown:
-            event = Event.FIND_EXECUTED if event is Event.REPORT_EXECUTED else Event.FIND_NOT_EXECUTED
+            event = FOUND[event]
         await self._report(ticket, event, value if isinstance(value, dict) else {})
 
 

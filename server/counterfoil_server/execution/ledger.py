@@ -16,6 +16,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -209,8 +210,9 @@ class _Transaction:
         except sqlite3.Error as failure:
             error = failure
         finally:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
             self._lock.release()
         if isinstance(error, sqlite3.Error):
             raise StoreFailed(f"The executor's ledger could not be written: {error}.") from None

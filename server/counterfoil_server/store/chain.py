@@ -1,7 +1,8 @@
 """The end of the log, kept in memory by the one writer, and its verification.
 
 The chain of MACs shows edits and gaps; that nothing was cut off its end is shown by the ``head`` row, which holds the
-number of leaves under a seal made with the same key. (Setting the whole file back to an earlier copy is what the
+number of leaves and the highest time under a seal made with the same key: whoever could put the clock forward there
+would end every hold. (Setting the whole file back to an earlier copy is what the
 executor's own ledger is for.)
 """
 
@@ -57,23 +58,30 @@ class Chain:
         connection.executemany(INSERT_LEAF, self._sealed)
         self._sealed.clear()
 
-    def head_seal(self) -> bytes:
-        """What proves that the log ends at :attr:`mark`."""
+    def head_seal(self, clock: int) -> bytes:
+        """What proves that the log ends at :attr:`mark`, and that ``clock`` (Unix seconds) was the highest time."""
         leaves, mac = self.mark
-        return hmac.digest(self._key, pre_auth("counterfoil-log-head", b"%d %b" % (leaves, mac)), "sha256")
+        return hmac.digest(self._key, pre_auth("counterfoil-log-head", b"%d %d %b" % (leaves, clock, mac)), "sha256")
 
-    def load(self, connection: sqlite3.Connection) -> None:
-        """Read the end of the log; raises TamperDetected unless it is sealed and follows from what precedes."""
+    def load(self, connection: sqlite3.Connection) -> int:
+        """Read the end of the log and answer the highest time (Unix seconds) that was written with it.
+
+        Raises TamperDetected unless both are sealed and the end follows from what precedes.
+        """
         rows = connection.execute(f"SELECT {LEAF_COLUMNS} FROM leaf ORDER BY number DESC LIMIT 2").fetchall()  # noqa: S608
-        leaves, head_seal = connection.execute("SELECT leaves, seal FROM head").fetchone()
+        leaves, head_seal, clock = connection.execute("SELECT leaves, seal, clock FROM head").fetchone()
         if rows:
             last = Leaf(*rows[0])
             check_link(last, Leaf(*rows[1]).mac if len(rows) == 2 else GENESIS, self._key)
             self.mark = (last.index + 1, last.mac)
-        if leaves != self.mark[0] or (leaves and not hmac.compare_digest(self.head_seal(), head_seal or b"")):
+        untouched = (leaves, head_seal, clock) == (0, None, 0)
+        if leaves != self.mark[0] or not (
+            untouched or hmac.compare_digest(self.head_seal(int(clock)), head_seal or b"")
+        ):
             raise TamperDetected(
-                f"The log has {self.mark[0]} leaves, which is not where its seal says that it ends.", REMEDY
+                f"The log has {self.mark[0]} leaves; that, or the time, is not what its seal says of its end.", REMEDY
             )
+        return int(clock)
 
     def verify(self, rows: Iterable[LeafRow], mark: Mark) -> Mark:
         """Check the leaves that follow ``mark`` and answer the mark after them; raises naming the first bad leaf."""

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
     """
     connection = None
     try:
+        with suppress(OSError):  # the connection tells it better
+            path.touch(mode=0o600)
         connection = _connect(path)
         check_version(connection)
         connection.execute("PRAGMA journal_mode = WAL")

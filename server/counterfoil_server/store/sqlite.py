@@ -45,9 +45,8 @@ class SQLiteStore(TicketVerbs, RedemptionVerbs, StoppingVerbs, PeopleVerbs, Secr
         try:
             with reading():
                 chain = Chain(log_key)
-                chain.load(connection)
                 store_clock = Clock(clock)
-                store_clock.raise_to(connection.execute("SELECT clock FROM head").fetchone()[0])
+                store_clock.raise_to(chain.load(connection))
                 readers = Readers(path)
         except BaseException:
             connection.close()

@@ -60,7 +60,7 @@ def revoke(transaction: Transaction, scope: str, reason: str, leaf: LeafDraft, f
     index = transaction.write_leaf(leaf)
     waiting = transaction.rows(members_query(kind, "id", STOPPABLE), members_parameters(name, transaction.now))
     for (ticket,) in waiting:
-        stop(transaction, ticket, Event.REVOKE, {"scope": scope})
+        stop(transaction, ticket, Event.REVOKE, {"scope": scope}, json.dumps({"reason": reason}))
     if kind == "capability":
         transaction.change(
             "UPDATE capability SET ended_at = ? WHERE id = ? AND ended_at IS NULL", (transaction.now, name)

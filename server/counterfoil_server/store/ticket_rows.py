@@ -127,6 +127,8 @@ def change_state(transaction: Transaction, ticket: str, step: Step) -> None:
     insert_notices(transaction, ticket, step.notices)
 
 
-def stop(transaction: Transaction, ticket: str, event: Event, groups: dict[str, str]) -> None:
-    """End a waiting ticket, with a leaf of the event's name."""
-    change_state(transaction, ticket, Step(event, LeafDraft(event.value, ticket, groups)))
+def stop(
+    transaction: Transaction, ticket: str, event: Event, groups: dict[str, str], outcome: str | None = None
+) -> None:
+    """End a waiting ticket, with a leaf of the event's name; ``outcome`` (JSON) says why."""
+    change_state(transaction, ticket, Step(event, LeafDraft(event.value, ticket, groups), outcome=outcome))

@@ -198,9 +198,9 @@ class Writer:
             connection.execute("RELEASE job")
 
     def _write_head(self) -> None:
-        leaves = self._chain.mark[0]
+        leaves, now = self._chain.mark[0], self._clock.now()
         self._connection.execute(
-            "UPDATE head SET leaves = ?, seal = ?, clock = ?", (leaves, self._chain.head_seal(), self._clock.now())
+            "UPDATE head SET leaves = ?, seal = ?, clock = ?", (leaves, self._chain.head_seal(now), now)
         )
 
     @staticmethod

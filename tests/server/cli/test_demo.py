@@ -126,7 +126,7 @@ def check_card(office: Office, ticket: str) -> None:
             "What the AI wrote (it may be wrong or misleading)",
             "What your own systems said",
             "balance after it 100.00 becomes 50.00",
-            "the account holder confirms with their passkey",
+            "the account holder confirms with their passkey and the code from the chat",
             "as the holder of the account, approved on",
             "capability redeemed: it runs from here on",
             "50.00 EUR were paid.",

@@ -136,7 +136,7 @@ def test_another_host_for_passkeys_is_refused(office: Office) -> None:
 def test_policy_check_says_what_each_operation_needs(office: Office) -> None:
     [pay] = office.json("policy", "check")["operations"]
     assert pay["operation"] == "pay"
-    assert pay["ladder"][0] == "the account holder confirms with their passkey"
+    assert pay["ladder"][0] == "the account holder confirms with their passkey and the code from the chat"
     assert pay["permitted"] == ["The account holder confirms with their passkey and the code from the chat."]
     assert pay["forbidden"] == ["Never more than 500."]
     assert pay["unattended"] == []

@@ -89,7 +89,7 @@ async def test_a_request_makes_a_pending_ticket_and_says_that_nothing_is_done(wo
         assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", answer["expires_at"])
         assert answer["status"] == "pending"
         assert answer["executed"] is False
-        assert answer["waiting_for"] == ["the account holder confirms with their passkey"]
+        assert answer["waiting_for"] == ["the account holder confirms with their passkey and the code from the chat"]
         assert answer["match_code"] in answer["next"]
         told = words(result)
         assert "Nothing has been done yet." in told
@@ -126,7 +126,7 @@ async def test_requirements_are_explained_from_the_operation_alone(world: World)
         assert result.structured_content == {
             "operation": "refund_fee",
             "title": "Refund fee",
-            "evidence": ["the account holder confirms with their passkey"],
+            "evidence": ["the account holder confirms with their passkey and the code from the chat"],
             "rules": ["Berth fees: the boat's owner confirms with their passkey and the code from the chat."],
         }
         unknown = await call(session, "explain_requirements", operation="sink_boat")

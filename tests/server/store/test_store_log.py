@@ -105,6 +105,8 @@ async def test_an_end_that_is_cut_off_while_the_store_is_open_is_found_out(path:
         "UPDATE head SET leaves = 4",
         "UPDATE head SET seal = zeroblob(32)",
         "UPDATE head SET seal = NULL",
+        "UPDATE head SET clock = clock + 3600",
+        "UPDATE head SET clock = 0",
     ],
 )
 async def test_a_log_whose_end_was_cut_or_edited_is_refused_at_the_start(
@@ -112,6 +114,16 @@ async def test_a_log_whose_end_was_cut_or_edited_is_refused_at_the_start(
 ) -> None:
     await _five_leaves(path, clock)
     edit(path, change)
+    with pytest.raises(TamperDetected):
+        open_store(path, clock)
+
+
+async def test_T50_a_clock_put_forward_beside_an_empty_log_is_refused_at_the_start(
+    path: Path, clock: HandClock
+) -> None:
+    async with open_store(path, clock) as store:
+        await store.put_setting("any", "write")
+    edit(path, "UPDATE head SET clock = clock + 3600")
     with pytest.raises(TamperDetected):
         open_store(path, clock)
 

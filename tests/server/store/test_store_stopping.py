@@ -149,3 +149,11 @@ async def test_what_is_no_scope_is_refused(world: World, scope: str) -> None:
         await _revoke(world, scope)
     with pytest.raises(UnknownName):
         await world.store.suspend(scope, reason="r", leaf=leaf("suspend"))
+
+
+async def test_a_revoked_ticket_says_why(world: World) -> None:
+    ticket = await world.pending()
+    await _revoke(world, f"ticket:{ticket.id}")
+    revoked = await world.store.ticket(ticket.id)
+    assert revoked is not None
+    assert revoked.outcome == '{"reason": "lost phone"}'
