@@ -1,4 +1,8 @@
-"""The measure for the store: raw conditional updates with a log row, group-committed by one thread, and nothing else."""
+"""The measure for the store's redeem verb: the raw changes of a redemption, group-committed, and nothing else.
+
+It works on a copy of the same database, with the same tables and indexes: one conditional update of the ticket and one
+log row that was made beforehand, by one writing thread that commits what is waiting together. No checks, no hashing.
+"""
 
 from __future__ import annotations
 
@@ -9,40 +13,27 @@ import threading
 from pathlib import Path
 
 BATCH = 256
-SCHEMA = """
-CREATE TABLE ticket (id TEXT PRIMARY KEY, state TEXT NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE log (number INTEGER PRIMARY KEY, ticket TEXT NOT NULL, body BLOB NOT NULL);
-"""
-UPDATE = "UPDATE ticket SET state = 'executing' WHERE id = ? AND state = 'approved'"
-INSERT = "INSERT INTO log (ticket, body) VALUES (?, ?)"
+UPDATE = "UPDATE ticket SET state = 'executing', redeemed_at = ? WHERE id = ? AND state IN ('approved', 'held')"
+INSERT = "INSERT INTO leaf (number, body, mac, opening, ticket, event) VALUES (?, ?, ?, ?, ?, 'redeem')"
 
 Job = tuple[str, "asyncio.Future[int]", asyncio.AbstractEventLoop]
 
 
 class RawStore:
-    """Tickets with a state and a log; one verb."""
+    """A copy of a store's database, and one verb over it."""
 
-    def __init__(self, path: Path, tickets: list[str], body: bytes) -> None:
+    def __init__(self, original: Path, path: Path) -> None:
+        source, target = sqlite3.connect(original), sqlite3.connect(path)
+        source.backup(target)
+        source.close()
+        target.close()
         self._path = path
-        self._body = body
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        database = self._connect()
-        database.executescript(SCHEMA)
-        database.execute("BEGIN")
-        database.executemany("INSERT INTO ticket VALUES (?, 'approved', ?)", [(name, body) for name in tickets])
-        database.execute("COMMIT")
-        database.close()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
-    def _connect(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        return database
-
     async def claim(self, ticket: str) -> int:
-        """One conditional update and one log row, durable when it returns."""
+        """One conditional update and one log row, durable when it returns; answers how many tickets were claimed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[int] = loop.create_future()
         self._jobs.put((ticket, future, loop))
@@ -54,7 +45,11 @@ class RawStore:
         self._thread.join()
 
     def _run(self) -> None:
-        database = self._connect()
+        database = sqlite3.connect(self._path, isolation_level=None)
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = FULL")
+        (number,) = database.execute("SELECT max(number) FROM leaf").fetchone()
+        body, mac, opening = database.execute("SELECT body, mac, opening FROM leaf WHERE number = ?", (number,)).fetchone()
         while (first := self._jobs.get()) is not None:
             batch = [first]
             while len(batch) < BATCH and not self._jobs.empty():
@@ -66,8 +61,9 @@ class RawStore:
             database.execute("BEGIN IMMEDIATE")
             results = []
             for ticket, _, _ in batch:
-                results.append(database.execute(UPDATE, (ticket,)).rowcount)
-                database.execute(INSERT, (ticket, self._body[:300]))
+                number += 1
+                results.append(database.execute(UPDATE, (number, ticket)).rowcount)
+                database.execute(INSERT, (number, body, mac, opening, ticket))
             database.execute("COMMIT")
             batch[0][2].call_soon_threadsafe(_resolve, batch, results)
         database.close()

@@ -102,8 +102,7 @@ async def store_ratio(folder: Path) -> float:
     (folder / "world").mkdir(parents=True)
     async with open_world(folder / "world", caps=PLENTY) as world:
         prepared = await asyncio.gather(*(stored(world, number) for number in range(TICKETS)))
-        envelope = prepared[0].ticket.envelope_bytes
-        raw = RawStore(folder / "raw.db", [each.ticket.id for each in prepared], envelope)
+        raw = RawStore(world.path, folder / "raw.db")
         half = TICKETS // 2
         rates: dict[str, list[float]] = {"raw": [], "ours": []}
         for part in (prepared[:half], prepared[half:]):

@@ -18,7 +18,7 @@ from counterfoil.desk import Desk, Operation
 from counterfoil.display import display, display_digest
 from counterfoil.errors import BadJSON, CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
-from counterfoil.log import check_link, group_salt
+from counterfoil.log import GROUP, check_link, group_salt
 from counterfoil.policy import Policy, Question, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
 from counterfoil.rungs import Rung
@@ -139,7 +139,7 @@ class Judge:
             salt = group_salt(unb64(str(opening.get("salt"))), "envelope")
         except BadJSON:
             raise TamperDetected() from None
-        expected = salted_digest(salt, "counterfoil-leaf-group", canonical(ticket.digest))
+        expected = salted_digest(salt, GROUP, canonical(ticket.digest))
         envelope = ticket.envelope
         same = (
             envelope.ticket, envelope.principal, envelope.account, envelope.operation, envelope.conversation,

@@ -11,6 +11,9 @@ from typing import Any
 from counterfoil.log import LeafDraft
 from counterfoil.tickets import Event
 
+ROSTER = "roster"
+"""The event of a record that was appended to the roster: there are as many such leaves as records."""
+
 
 def requested(ticket: str, digest: str, principal: str, operation: str) -> LeafDraft:
     """A ticket was made; ``envelope`` pins its bytes."""

@@ -11,6 +11,7 @@ The format is versioned (``v``) and final for version 1: a Merkle tree can be bu
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,13 +23,26 @@ GENESIS = bytes(32)
 """What stands for the MAC of the leaf before the first."""
 
 
+GROUP = "counterfoil-leaf-group"
+"""What the digest of a field group is a digest of."""
+
+NAME = re.compile(r"[a-z][a-z_]{0,40}")
+
+
 @dataclass(frozen=True, slots=True)
 class LeafDraft:
-    """What a caller wants recorded; the store adds index, time and MAC inside its transaction."""
+    """What a caller wants recorded; the store adds index, time and MAC inside its transaction.
+
+    The event and the groups' names are lower case words with underscores; ``ValueError`` for any other.
+    """
 
     event: str
     ticket: str | None
     groups: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not all(map(NAME.fullmatch, (self.event, *self.groups))):
+            raise ValueError("a leaf's event and groups are lower case words")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +67,15 @@ class Leaf:
 
 def seal(draft: LeafDraft, *, index: int, at: int, previous: bytes, key: bytes, salt: bytes) -> Leaf:
     """Make the leaf that follows the one with the MAC ``previous``. ``salt`` is 32 fresh random bytes."""
-    groups = {
-        name: salted_digest(group_salt(salt, name), "counterfoil-leaf-group", canonical(value))
-        for name, value in draft.groups.items()
-    }
-    body = canonical({"v": 1, "n": index, "at": at, "event": draft.event, "ticket": draft.ticket, "groups": groups})
-    opening = canonical({"salt": b64(salt), "groups": dict(draft.groups)})
+    # Written out piece by piece, in RFC 8785 order: this runs inside every transaction of the one writer.
+    values = {name: canonical(draft.groups[name]).decode() for name in sorted(draft.groups)}
+    digests = ",".join(
+        f'"{name}":"{salted_digest(group_salt(salt, name), GROUP, value.encode())}"' for name, value in values.items()
+    )
+    ticket = canonical(draft.ticket).decode()
+    body = f'{{"at":{at},"event":"{draft.event}","groups":{{{digests}}},"n":{index},"ticket":{ticket},"v":1}}'.encode()
+    opened = ",".join(f'"{name}":{value}' for name, value in values.items())
+    opening = f'{{"groups":{{{opened}}},"salt":"{b64(salt)}"}}'.encode()
     return Leaf(index, body, chain_mac(key, previous, body), opening, draft.ticket, draft.event)
 
 

@@ -4,7 +4,8 @@ Nothing that comes with an order is believed. In this sequence, each refusing wi
 
 1. the order's signature, type, issuer and audience;
 2. that the stored envelope is the one whose digest the order names, for this ticket and this executor;
-3. that the ticket was redeemed before it expired and is run in time (compared with the order, not the wall clock);
+3. that the ticket was redeemed before it expired and is run in time (compared with the order, not the wall clock), at
+   no time to come, and not longer after it than any setting allows: a stolen key could end a hold or revive a ticket;
 4. every signed statement against the envelope, the display made again from the executor's own desk, and the roster
    chain verified under the executor's own trust;
 5. that this evidence meets a requirement that is frozen in the envelope.
@@ -25,6 +26,10 @@ from counterfoil.roster import Roster
 from counterfoil.rungs import Rung
 from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.tokens import OrderClaims, read_order
+
+
+MAX_RUN = 3600
+"""Seconds from redemption to ``run_by`` that an order can have; the setting ``times.run`` allows no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,8 @@ def verify_envelope(
         raise OrderRefused("The order and the stored request name different tickets.")
     if not envelope.requested_at <= claims.redeemed_at < envelope.expires_at:
         raise OrderRefused("The ticket was redeemed outside its lifetime.")
+    if claims.redeemed_at > now or claims.run_by > claims.redeemed_at + MAX_RUN:
+        raise OrderRefused("The order's times are not possible.")
     if now > claims.run_by:
         raise OrderRefused("The order came too late to be run.")
     return claims, envelope

@@ -145,6 +145,16 @@ class Configuration:
             desk = getattr(importlib.import_module(module_name), attribute, None)
         except CounterfoilError:
             raise
+        except ModuleNotFoundError as error:
+            if error.name != module_name:
+                raise DeskError(
+                    f"The module {module_name} in {self.folder} needs {error.name}, which is not installed.",
+                    "Install it where Counterfoil is installed.",
+                ) from error
+            raise DeskError(
+                f"There is no module {module_name} in {self.folder}.",
+                "Correct 'desk', or go to the folder that has it.",
+            ) from error
         except Exception as error:
             raise DeskError(
                 f"The module {module_name} in {self.folder} failed to load: {type(error).__name__}: {error}.",
@@ -164,7 +174,7 @@ class Configuration:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(
-                f"The policy {path} cannot be read: {error}.", "Name an existing file in 'policy'."
+                f"The policy {path} cannot be read: {_why(error)}.", "Name an existing file in 'policy'."
             ) from None
         return Policy.load(text, self.desk, source=self.settings.policy)
 
@@ -185,14 +195,29 @@ def load(path: Path) -> Configuration:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.") from None
+        raise SettingsError(f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config.") from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML: {error}.", "Correct that line.") from None
     try:
         return Configuration(Settings.model_validate(values), path.resolve().parent)
     except ValidationError as error:
-        mistakes = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
-        raise SettingsError(f"{path} has {len(mistakes)} mistake(s): {'; '.join(mistakes)}.") from None
+        raise SettingsError(f"{path} is not right: {'; '.join(_mistakes(error))}.") from None
+
+
+def _mistakes(error: ValidationError) -> list[str]:
+    """One clause for each wrong setting."""
+    clauses = []
+    for item in error.errors(include_url=False, include_input=False, include_context=False):
+        setting = ".".join(str(part) for part in item["loc"])
+        match item["type"]:
+            case "missing":
+                clauses.append(f"the setting '{setting}' is missing")
+            case "extra_forbidden":
+                clauses.append(f"there is no setting '{setting}'")
+            case _:
+                clauses.append(f"{setting}: {item['msg'].removeprefix('Value error, ')}")
+    return clauses
+
+
+def _why(error: OSError | UnicodeDecodeError) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

@@ -84,6 +84,15 @@ async def test_T26_a_changed_operation_is_shown_and_signed_no_more(world: World)
             await attempt
 
 
+async def test_T26_an_operation_that_the_desk_no_longer_has_is_signed_no_more(world: World) -> None:
+    ticket = await world.request()
+    signed = await world.sign(ticket, "ann")
+    del world.desk.operations["refund"]
+    for attempt in (world.authority.view(ticket.id, "ann"), world.authority.decide(ticket.id, signed)):
+        with pytest.raises(PolicyRefuses, match="changed"):
+            await attempt
+
+
 # The whole way --------------------------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from joserfc.jwk import ECKey
 
 from counterfoil.errors import KeyFileError
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
@@ -68,11 +69,13 @@ def test_anything_but_a_private_P_256_key_is_refused_without_repeating_it(data: 
 def test_anything_but_a_public_P_256_key_is_refused() -> None:
     good = SigningKey.generate()
     private = good.jwk.as_dict(private=True)
+    other_curve = ECKey.generate_key("P-384", private=False).as_dict(private=False)
     for values in (
         {},
         {"kty": "oct", "k": "c2VjcmV0"},
         {"kty": "RSA", "n": "AQAB", "e": "AQAB"},
         dict(private),
+        dict(other_curve),
         good.public.to_jwk() | {"crv": "P-384"},
         good.public.to_jwk() | {"x": "AAAA"},
         {name: value for name, value in good.public.to_jwk().items() if name != "y"},

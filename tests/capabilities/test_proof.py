@@ -25,7 +25,7 @@ from counterfoil.display import display, display_digest
 from counterfoil.errors import OrderRefused
 from counterfoil.evidence import SignedStatement
 from counterfoil.keys import SigningKey
-from counterfoil.proof import Proven, verify_envelope, verify_evidence
+from counterfoil.proof import MAX_RUN, Proven, verify_envelope, verify_evidence
 from counterfoil.roster import Roster
 from counterfoil.rungs import Rung
 from counterfoil.statements import HOLDER
@@ -143,7 +143,15 @@ def test_an_order_is_run_in_time() -> None:
     with pytest.raises(OrderRefused, match="late"):
         verify(order(), now=REDEEMED_AT + 301)
     verify(order(redeemed_at=START))
-    verify(order(redeemed_at=START + 86399, run_by=START + 90000), now=START + 86400)
+    verify(order(redeemed_at=START + 86399, run_by=START + 86699), now=START + 86400)
+
+
+@pytest.mark.parametrize(
+    ("redeemed_at", "run_by"), [(REDEEMED_AT + 1, REDEEMED_AT + 301), (REDEEMED_AT, REDEEMED_AT + MAX_RUN + 1)]
+)
+def test_T42_an_order_from_the_future_or_for_ever_is_refused(redeemed_at: int, run_by: int) -> None:
+    with pytest.raises(OrderRefused, match="not possible"):
+        verify(order(redeemed_at=redeemed_at, run_by=run_by), now=REDEEMED_AT)
 
 
 # Steps 4 and 5: the signatures ----------------------------------------------------------------------------------------

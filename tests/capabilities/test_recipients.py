@@ -42,8 +42,9 @@ async def test_each_person_is_asked_once_in_their_one_seat() -> None:
 
 
 async def test_a_refused_request_is_told_to_its_holders_only() -> None:
-    drafts = await asked(envelope_of(DESK, requirements=()), ROSTER, SHOP, refused=True)
-    assert {draft.recipient for draft in drafts} == {"ann", "fil"}
+    for requirements in ((), LARGE):
+        drafts = await asked(envelope_of(DESK, requirements=requirements), ROSTER, SHOP, refused=True)
+        assert {draft.recipient for draft in drafts} == {"ann", "fil"}
 
 
 async def test_a_holder_without_a_passkey_is_told_how_to_object() -> None:

@@ -212,6 +212,7 @@ async def test_T54_an_unknown_account_makes_a_ticket_that_nobody_can_verify(worl
     good, bad = await world.request(), await world.request(account="A-9")
     assert public(bad) == public(good)
     assert bad.account is None
+    assert bad.refusal == "The account is not known."
     assert await told(world, bad) == set()
     for person in ("ann", "fay", "ida"):
         with pytest.raises(CounterfoilError):

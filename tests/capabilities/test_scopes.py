@@ -31,6 +31,13 @@ def test_what_is_no_scope_is_refused(text: str) -> None:
         check_scope(text)
 
 
+def test_a_scope_has_a_greatest_length() -> None:
+    longest = "account:" + "x" * 392
+    assert check_scope(longest) == longest
+    with pytest.raises(UnknownName):
+        check_scope(longest + "x")
+
+
 def test_scopes_have_one_spelling() -> None:
     assert check_scope("all") == check_scope("everything") == EVERYTHING
     for kind in KINDS:

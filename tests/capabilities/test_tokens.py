@@ -330,3 +330,5 @@ def test_verifying_says_which_key_signed() -> None:
     assert (payload, key) == ({"a": 1}, RING.next.id)
     with pytest.raises(BadJSON):
         verify(sign(RING.next, "cf-x+jwt", {"a": 1}), "cf-y+jwt", KEYS)
+    with pytest.raises(BadJSON, match="object"):
+        verify(raw(header(), b"[1]"), CAPABILITY_TYPE, KEYS)

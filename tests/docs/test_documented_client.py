@@ -26,8 +26,9 @@ def test_the_documented_agent_gets_a_ticket_from_the_served_example(tmp_path: Pa
             [sys.executable, agent.name], cwd=desk, capture_output=True, text=True, timeout=PATIENCE,
             env=environment(desk, COUNTERFOIL_URL=address, COUNTERFOIL_TOKEN=token),
         )  # fmt: skip
-    assert ran.returncode == 0, ran.stderr
-    tools, ticket, status = ran.stdout.splitlines()
+        assert ran.returncode == 0, ran.stderr
+        tools, ticket, status = ran.stdout.splitlines()
+        assert run(desk, "tickets", "show", ticket.split()[1])["account"] == "C-1001"
     assert {"request_refund", "explain_requirements"} <= set(tools.removeprefix("Tools: ").split(", "))
     assert re.fullmatch(r"Ticket: cf_[a-z2-7]{32} match code: [0-9]{6}", ticket)
     assert status == "Status: pending"

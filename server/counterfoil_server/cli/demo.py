@@ -77,7 +77,7 @@ class Story:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("demo")(with_session(demo))
+    app.command("demo", short_help="Try the desk without e-mail: its story, or --stay.")(with_session(demo))
 
 
 def demo(
@@ -169,7 +169,7 @@ def _stay(configuration: Configuration, story: Story, output: Output) -> int:
 
     async def ready(parts: Parts, base_url: str) -> None:
         if fresh:
-            first_start.explain(configuration, output)
+            first_start.explain(configuration, output, demo=True)
         offered = await demo_stay.offer(parts.administration.call, configuration, story.people, made.operator_code)
         output.answer(offered, lambda: demo_stay.show(output, configuration.desk.name, offered))
         await anyio.sleep_forever()

@@ -55,7 +55,7 @@ def show(output: Output, desk: str, offered: dict[str, Any]) -> None:
         output.hint(
             f"Tokens of earlier starts are not kept; this is a new one, {offered['principal']}. The earlier ones still"
             " work until you disable them: ",
-            ("counterfoil principals disable demo", "command"),
+            ("counterfoil principals disable NAME", "command"),
         )
     output.heading("1. Connect an AI client")
     output.fields([("MCP", url), ("Token", offered["token"])])
@@ -74,5 +74,10 @@ def show(output: Output, desk: str, offered: dict[str, Any]) -> None:
         else:
             output.say(f"{person['name']} ({held}) makes a passkey here, once:")
             output.paste(person["url"])
+    if not offered["people"]:
+        output.say("Nobody can decide yet. In another terminal, in this folder, invite an account's holder or a colleague:")
+        output.paste("counterfoil people invite NAME --email ADDRESS --account ACCOUNT")
+        output.paste("counterfoil people invite NAME --email ADDRESS --role ROLE")
+        output.say("Each prints an address at which that person makes a passkey.")
     output.heading("3. Read their messages")
-    output.fields([("Mailbox", offered["mailbox"]), ("Code", offered["operator_code"])])
+    output.fields([("Mailbox", offered["mailbox"]), ("Operator code", offered["operator_code"])])

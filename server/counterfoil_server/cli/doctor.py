@@ -23,7 +23,7 @@ SIGNS = {"ok": ("✓", "ok", "good"), "warning": ("!", "!", "note"), "wrong": ("
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor")(with_session(doctor))
+    app.command("doctor", short_help="Check settings, files, keys and everything stored.")(with_session(doctor))
 
 
 def doctor(

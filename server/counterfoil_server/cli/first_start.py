@@ -18,13 +18,22 @@ def is_fresh(configuration: Configuration) -> bool:
     return not (configuration.state / DATABASE).exists()
 
 
-def explain(configuration: Configuration, output: Output) -> None:
-    """Say what was created and what to do with it; on stderr, so that JSON on stdout stays alone."""
-    output.warn(f"First start. Created {configuration.state} with database, ledger and keys; keep it, and back it up.")
+def explain(configuration: Configuration, output: Output, *, demo: bool = False) -> None:
+    """Say what was created and what to do with it; on stderr, so that JSON on stdout stays alone.
+
+    A demo's state may be thrown away, and its roster key is needed again at the next start.
+    """
+    keep = "keep it for the next demo, or delete it to begin again." if demo else "keep it, and back it up."
+    output.warn(f"First start. Created {configuration.state} with database, ledger and keys; {keep}")
     if configuration.roster_key.exists():
+        move = (
+            "In production it lies on another machine."
+            if demo
+            else "Move it off this machine now, and bring it back only to invite or disable people"
+            " (setting 'roster_key' says where it is)."
+        )
         output.warn(
             f"Created the roster's private key {configuration.roster_key}: whoever has it decides who may approve."
-            " Move it off this machine now, and bring it back only to invite or disable people"
-            " (setting 'roster_key' says where it is)."
+            f" {move}"
         )
     output.warn(SAME_USER)

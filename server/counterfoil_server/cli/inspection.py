@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from counterfoil.errors import CounterfoilError
 from counterfoil_server import key_files
+from counterfoil_server.cli.console import counted
 from counterfoil_server.cli.first_start import SAME_USER
 from counterfoil_server.config import Configuration
 from counterfoil_server.execution.ledger import Ledger
@@ -53,7 +54,7 @@ def declarations(configuration: Configuration) -> list[Check]:
     desk, checked = attempt("desk", lambda: configuration.desk)
     if desk is None:
         return [checked]
-    checked.says = f"{desk.name}: {len(desk.reads)} reads, {len(desk.operations)} operations"
+    checked.says = f"{desk.name}: {counted(len(desk.reads), 'read')}, {counted(len(desk.operations), 'operation')}"
     return [checked, attempt("policy", configuration.load_policy, f"{configuration.settings.policy} fits the desk")[1]]
 
 
@@ -64,8 +65,14 @@ def machine(configuration: Configuration) -> list[Check]:
         _mail(configuration),
         _public(configuration),
         _space(configuration),
-        Check("isolation", "warning" if os.getuid() == 0 else "ok", SAME_USER, "Do not run it as root."),
+        _isolation(),
     ]
+
+
+def _isolation() -> Check:
+    if os.getuid() == 0:
+        return Check("isolation", "warning", f"this runs as root. {SAME_USER}", "Do not run it as root.")
+    return Check("isolation", "ok", SAME_USER)
 
 
 def files(configuration: Configuration) -> list[Check]:
@@ -142,7 +149,8 @@ def _mail(configuration: Configuration) -> Check:
     transport, checked = attempt("mail", lambda: smtp_transport(configuration))
     if checked.status == "ok" and transport is None:
         return Check(
-            "mail", "warning", "no [smtp] settings: nobody is told that a request waits", "Add [smtp] to them."
+            "mail", "warning", "no [smtp] settings: nobody is told that a request waits",
+            "Add [smtp] with host and sender to counterfoil.toml.",
         )
     smtp = configuration.settings.smtp
     if checked.status == "ok" and smtp is not None:
@@ -166,4 +174,6 @@ def _space(configuration: Configuration) -> Check:
     says = f"{free / 1e9:.1f} GB free"
     if free < NO_SPACE:
         return Check("disk", "wrong", says, "Make room: nothing is accepted that cannot be written down.")
-    return Check("disk", "warning" if free < LITTLE_SPACE else "ok", says, "Make room soon.")
+    if free < LITTLE_SPACE:
+        return Check("disk", "warning", says, "Make room soon.")
+    return Check("disk", "ok", says)

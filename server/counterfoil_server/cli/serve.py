@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("serve")(with_session(serve))
+    app.command("serve", short_help="Serve the desk to AI clients and people.")(with_session(serve))
 
 
 def serve(

@@ -19,8 +19,8 @@ ReasonOption = Annotated[str | None, typer.Option(metavar="TEXT", help="Why; it 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("revoke")(with_session(revoke))
-    app.command("suspend")(with_session(suspend))
+    app.command("revoke", short_help="End every open request in a scope, for good.")(with_session(revoke))
+    app.command("suspend", short_help="Bar a scope until it is resumed.")(with_session(suspend))
     app.command("resume")(with_session(resume))
     app.command("suspensions")(with_session(suspensions))
 

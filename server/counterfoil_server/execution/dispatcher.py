@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from counterfoil.authority import Authority
-from counterfoil.errors import CounterfoilError, StoreFailed, WrongState
+from counterfoil.errors import CounterfoilError, StoreFailed, TamperDetected, WrongState
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.execution.executor import Executor
 
@@ -77,6 +77,8 @@ class Dispatcher:
         self._engine = engine
         self._wake = asyncio.Event()
         self._not_before: dict[str, int] = {}
+        self._alarm = ""
+        """What the executor found wrong with the log, so that it is said once and not every second."""
         self._looks = 0
 
     def wake(self) -> None:
@@ -88,6 +90,7 @@ class Dispatcher:
         recovered = False
         while True:
             recovered = recovered or await self._guarded(self.recover)
+            await self._guarded(self.follow)
             await self._guarded(self.look)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
@@ -100,6 +103,18 @@ class Dispatcher:
             if ticket.state is State.APPROVED or await store.statements(ticket.id):
                 await self._attempt(self._authority.advance(ticket.id), ticket)
         await self.settle()
+
+    async def follow(self) -> None:
+        """Let the executor hear at once of what was stopped: what it never heard of could be erased together with the
+        log, by setting the database back to an earlier copy."""
+        try:
+            await self._executor.follow_log()
+        except TamperDetected as error:
+            if self._alarm != error.happened:
+                logger.error("The executor runs nothing: %s", error)
+            self._alarm = error.happened
+        else:
+            self._alarm = ""
 
     async def look(self) -> None:
         """Expire what is due, redeem what is ready, now and then settle what has no known end."""

@@ -18,11 +18,12 @@ from pydantic import ValidationError
 
 from counterfoil.canonical import canonical, parse_strict
 from counterfoil.desk import Operation
-from counterfoil.errors import CounterfoilError, OrderRefused, TamperDetected
+from counterfoil.errors import CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.keys import VerificationKey
 from counterfoil.log import check_link
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
+from counterfoil.scopes import scopes_of
 from counterfoil.store import Store
 from counterfoil.tickets import Envelope, Event, State, Ticket
 from counterfoil.values import Execution, Facts, NotExecuted, Receipt
@@ -64,6 +65,8 @@ class Executor:
         self._log_key = log_key
         self._report = report
         self._running: set[str] = set()
+        self._starting = asyncio.Lock()
+        """Held from counting until the start is counted: two orders must not pass one limit together (T45)."""
         self._unwritten: dict[str, tuple[Event, dict[str, object]]] = {}
         """What came of effects while the ledger could not be written; :meth:`recover` writes it."""
 
@@ -102,12 +105,18 @@ class Executor:
         try:
             proven = await self.prove(ticket, order)
             facts = await self._fresh_facts(proven)
-            await self._ask_policy(proven, facts)
+            async with self._starting:
+                await self._ask_policy(proven, facts)
+                started = await self._start(proven)
+        except StoreFailed:
+            raise
         except CounterfoilError as error:
             logger.warning("Order for %s refused: %s", ticket_id, error)
             await self._report(ticket_id, Event.REPORT_NOT_EXECUTED, {"reason": error.happened, "code": error.code})
             return
-        await self._effect(proven, facts)
+        if started:
+            event, outcome = await self._call(proven.envelope, facts)
+            await self._record(ticket_id, event, outcome)
 
     async def prove(self, ticket: Ticket, order: str) -> Proven:
         """Everything that must hold of order, envelope, feed, roster and signatures; raises a refusal."""
@@ -116,18 +125,20 @@ class Executor:
             ticket.envelope_bytes,
             issuer=self.issuer,
             executor=self.name,
-            keys=self._authority_keys(),
+            keys=await self._good_keys(),
             now=self.store.now(),
         )
         if envelope.ticket != ticket.id:
             raise OrderRefused("The order and the stored request name different tickets.")
         await self.follow_log()
         if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):
-            raise OrderRefused("The ticket was stopped before it was redeemed.")
+            raise OrderRefused("The ticket was stopped, or it was told that it was not executed.")
         roster = await self.judge.roster()
+        if roster.version < await asyncio.to_thread(self.ledger.roster_version):
+            raise RosterRefused("The roster lacks records that the log tells of.")
         await asyncio.to_thread(self.ledger.saw_roster, roster.version)
         statements = [signed_statement(stored) for stored in await self.store.statements(envelope.ticket)]
-        return verify_evidence(
+        proven = verify_evidence(
             claims,
             envelope,
             ticket.envelope_bytes,
@@ -136,6 +147,16 @@ class Executor:
             party=self.judge.trust.party,
             display_of=self.judge.display_digests(envelope),
         )
+        # Hearsay, but it can only refuse: whoever signs orders with a stolen key cannot go past an administrator's bar.
+        if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):
+            raise OrderRefused("Something that the request depends on is suspended.")
+        return proven
+
+    async def _good_keys(self) -> Mapping[str, VerificationKey]:
+        """The authority's keys without those that were revoked or suspended."""
+        keys = self._authority_keys()
+        barred = {found.scope for found in await self.store.suspensions([f"key:{name}" for name in keys])}
+        return {name: key for name, key in keys.items() if f"key:{name}" not in barred}
 
     async def follow_log(self) -> None:
         """Read what the log says since the last time; raises :class:`TamperDetected` if it does not continue."""
@@ -179,11 +200,11 @@ class Executor:
         if not verdict.allowed:
             raise OrderRefused(f"The executor's own policy refuses: {'; '.join(verdict.reasons) or 'no permit'}.")
 
-    async def _effect(self, proven: Proven, facts: Facts) -> None:
+    async def _start(self, proven: Proven) -> bool:
+        """Record that the effect starts now; False where it was started before."""
         envelope = proven.envelope
-        operation = self.judge.operation(envelope)
-        amount = operation.counted(envelope.arguments.encode())
-        started = await asyncio.to_thread(
+        amount = self.judge.operation(envelope).counted(envelope.arguments.encode())
+        return await asyncio.to_thread(
             self.ledger.start,
             issuer=self.issuer,
             ticket=envelope.ticket,
@@ -193,14 +214,9 @@ class Executor:
             amount=amount.amount if amount else None,
             at=self.store.now(),
         )
-        if not started:
-            return
-        event, outcome = await self._call(operation, envelope, facts)
-        await self._record(envelope.ticket, event, outcome)
 
-    async def _call(
-        self, operation: Operation[Any, Any], envelope: Envelope, facts: Facts
-    ) -> tuple[Event, dict[str, object]]:
+    async def _call(self, envelope: Envelope, facts: Facts) -> tuple[Event, dict[str, object]]:
+        operation = self.judge.operation(envelope)
         execution = execution_of(envelope.ticket, facts.guard)
         account = account_of(envelope)
         assert account is not None  # noqa: S101 - a preview without account was refused above

@@ -6,9 +6,10 @@ evidence (T42, T47, T50):
 
 * ``start`` commits before the effect, once per (issuer, ticket);
 * policy's counters are added up from here, not from the ticket database (T45);
-* the feed remembers every ticket that the log said was stopped, and where in the log it has read to, so that erasing a
-  decline or a revocation from the ticket database changes nothing;
-* the highest roster version ever verified is the lowest that is accepted (T49).
+* the feed remembers every ticket that the log said was stopped or not executed, and where in the log it has read to, so
+  that erasing a decline or a revocation from the ticket database changes nothing, and what people were told did not
+  happen never does;
+* the highest roster version ever verified, or counted in the log, is the lowest that is accepted (T49).
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.errors import NewerSchema, StoreFailed
+from counterfoil.leaves import ROSTER
 from counterfoil.log import GENESIS, Leaf
 from counterfoil.store import Counters
-from counterfoil.tickets import STOPS
+from counterfoil.tickets import STOPS, Event
 
 SCHEMA_VERSION = 1
+NOTHING_HAPPENS = frozenset({*STOPS, Event.REPORT_NOT_EXECUTED, Event.FIND_NOT_EXECUTED})
+"""After one of these events the ticket's effect never starts."""
 UNITS = 10_000
 """Amounts are whole ten-thousandths, the precision of DecimalText: sums are exact."""
 
@@ -133,37 +137,46 @@ class Ledger:
         return (int(row[0]), bytes(row[1])) if row else (-1, GENESIS)
 
     def follow(self, leaves: Sequence[Leaf]) -> None:
-        """Remember leaves that were verified to follow the head: what they stopped, and where reading goes on."""
-        if not leaves:
-            return
-        events = {event.value for event in STOPS}
+        """Remember leaves that were verified to follow the head: what they stopped, how many records the roster has,
+        and where reading goes on. Those that were followed before are passed over."""
+        events = {event.value for event in NOTHING_HAPPENS}
         with self._transaction():
+            head = self._pinned("log", -1)
+            fresh = [(leaf, leaf.values) for leaf in leaves if leaf.index > head]
+            if not fresh:
+                return
             self._database.executemany(
                 "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
-                [(leaf.values["ticket"],) for leaf in leaves if leaf.values["event"] in events],
+                [(values["ticket"],) for _, values in fresh if values["event"] in events],
             )
-            self._pin("log", leaves[-1].index, leaves[-1].mac)
+            if records := sum(values["event"] == ROSTER for _, values in fresh):
+                self._pin("roster records", self._pinned("roster records", 0) + records, b"")
+            self._pin("log", fresh[-1][0].index, fresh[-1][0].mac)
 
     def forget_head(self) -> None:
         """Read the log from its beginning again: an administrator accepts a log that was restored from a backup."""
-        self._write("DELETE FROM pinned WHERE name = 'log'", ())
+        self._write("DELETE FROM pinned WHERE name IN ('log', 'roster records')", ())
 
     def stopped(self, ticket: str) -> bool:
-        """Whether the log ever said that the ticket was declined, cancelled, expired or revoked."""
+        """Whether the log ever said that the ticket was declined, cancelled, expired, revoked or not executed."""
         return self._read("SELECT 1 FROM stopped WHERE ticket = ?", (ticket,)) is not None
 
     # The roster's version
 
     def roster_version(self) -> int:
-        """The highest version ever verified."""
-        row = self._read("SELECT number FROM pinned WHERE name = 'roster'", ())
-        return int(row[0]) if row else 0
+        """The highest version ever verified, or the number of records that the log tells of where that is more."""
+        row = self._read("SELECT max(number) FROM pinned WHERE name IN ('roster', 'roster records')", ())
+        return int(row[0] or 0) if row else 0
 
     def saw_roster(self, version: int) -> None:
         """Remember a version that verified."""
         if version > self.roster_version():
             with self._transaction():
-                self._pin("roster", version, b"")
+                self._pin("roster", max(version, self._pinned("roster", 0)), b"")
+
+    def _pinned(self, name: str, otherwise: int) -> int:
+        row = self._database.execute("SELECT number FROM pinned WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else otherwise
 
     def _pin(self, name: str, number: int, content: bytes) -> None:
         self._database.execute(

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 
 from counterfoil.canonical import canonical, parse_strict, pre_auth, salted_digest, unb64
 from counterfoil.errors import BadJSON, TamperDetected
-from counterfoil.log import GENESIS, Leaf, LeafDraft, check_link, group_salt, seal
+from counterfoil.log import GENESIS, GROUP, Leaf, LeafDraft, check_link, group_salt, seal
 
 LEAF_COLUMNS = "number, body, mac, opening, ticket, event"
 INSERT_LEAF = "INSERT INTO leaf (number, body, mac, opening, ticket, event) VALUES (?, ?, ?, ?, ?, ?)"
@@ -107,7 +107,7 @@ def _opens(opening: bytes, digests: dict[str, str]) -> bool:
             return False
         salt = unb64(value["salt"])
         return all(
-            salted_digest(group_salt(salt, name), "counterfoil-leaf-group", canonical(group)) == digests[name]
+            salted_digest(group_salt(salt, name), GROUP, canonical(group)) == digests[name]
             for name, group in value["groups"].items()
         )
     except (BadJSON, KeyError, AttributeError, TypeError):

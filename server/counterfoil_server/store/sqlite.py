@@ -29,10 +29,9 @@ from counterfoil_server.store.writer import Writer
 class SQLiteStore(TicketVerbs, RedemptionVerbs, StoppingVerbs, PeopleVerbs, SecretVerbs, OutboxVerbs, LogVerbs):
     """An open store. Made by :meth:`open`; closed by :meth:`close` or by leaving ``async with``."""
 
-    def __init__(self, writer: Writer, readers: Readers, clock: Clock, chain: Chain, log_key: bytes) -> None:
+    def __init__(self, writer: Writer, readers: Readers, clock: Clock, chain: Chain) -> None:
         super().__init__(writer, readers, clock)
         self._chain = chain
-        self._log_key = log_key
 
     @classmethod
     def open(cls, path: Path, *, log_key: bytes, clock: Callable[[], float] = time.time) -> SQLiteStore:
@@ -51,7 +50,7 @@ class SQLiteStore(TicketVerbs, RedemptionVerbs, StoppingVerbs, PeopleVerbs, Secr
         except BaseException:
             connection.close()
             raise
-        return cls(Writer(connection, chain, store_clock), readers, store_clock, chain, log_key)
+        return cls(Writer(connection, chain, store_clock), readers, store_clock, chain)
 
     @property
     def commits(self) -> int:

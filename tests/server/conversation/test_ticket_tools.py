@@ -30,7 +30,11 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
         pending = await call(session, "ticket_status", ticket=ticket)
         assert pending.structured_content["status"] == "pending"
         assert pending.structured_content["executed"] is False
-        assert pending.structured_content["waiting_for"] == ["the account holder confirms with their passkey and the code from the chat"]
+        assert pending.structured_content["waiting_for"] == [
+            
+        ]
+            "the account holder confirms with their passkey and the code from the chat"
+        ]
         cancelled = await call(session, "cancel_ticket", ticket=ticket)
         assert cancelled.structured_content["status"] == "cancelled"
         assert await call(session, "cancel_ticket", ticket=ticket) == cancelled
@@ -145,8 +149,13 @@ async def test_every_failing_capability_reads_the_same(world: World, boats: Boat
         assert boats.done == []
         assert not (await call(session, "redeem_ticket", ticket=ticket, capability=good)).is_error
         refusals.append(await call(session, "redeem_ticket", ticket=ticket, capability=good))
+        result = await call(session, "request_open_gate", account="maria@boats.example")
+        third = str(result.structured_content["ticket"])
+        await world.approve(third, "maria")
+        unspent = (await call(session, "ticket_status", ticket=third)).structured_content["capability"]
         await world.authority.suspend("everything", "test")
-        refusals.append(await call(session, "redeem_ticket", ticket=ticket, capability=good))
+        refusals.append(await call(session, "redeem_ticket", ticket=third, capability=unspent))
+        assert boats.done == [ticket]
     assert len({refusal.model_dump_json() for refusal in refusals}) == 1
     assert refusals[0].is_error
     assert "capability_refused" in words(refusals[0])

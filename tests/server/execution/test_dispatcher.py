@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 
 import pytest
 
-from counterfoil.tickets import Event, State
+from counterfoil import Execution, Receipt
+from counterfoil.errors import StoreFailed
+from counterfoil.tickets import Event, State, Ticket
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from server.execution.workshop import Workshop
+from server.full_disk import full_disk
 
 pytestmark = pytest.mark.anyio
+
+
+def started(workshop: Workshop, ticket: Ticket) -> None:
+    """The effect was begun by a process of which nothing else is known."""
+    assert workshop.ledger.start(
+        issuer=workshop.executor.issuer, ticket=ticket.id, account="A-1", operation="pay",
+        currency="EUR", amount=None, at=workshop.store.now(),
+    )  # fmt: skip
 
 
 async def test_an_approved_ticket_is_executed_at_the_next_look(workshop: Workshop) -> None:
@@ -67,11 +79,7 @@ async def test_an_order_found_too_late_is_not_executed(workshop: Workshop) -> No
 
 async def test_T47_an_effect_found_started_is_unknown_and_never_run_again(workshop: Workshop) -> None:
     ticket, _ = await workshop.ordered()
-    started = workshop.ledger.start(
-        issuer=workshop.executor.issuer, ticket=ticket.id, account="A-1", operation="pay",
-        currency="EUR", amount=None, at=workshop.store.now(),
-    )  # fmt: skip
-    assert started
+    started(workshop, ticket)
     for _ in range(2):
         executor = workshop.new_executor()
         engine = LocalEngine(executor)
@@ -87,10 +95,7 @@ async def test_a_lookup_settles_an_effect_found_started(
 ) -> None:
     workshop = looking_workshop
     ticket, _ = await workshop.ordered()
-    workshop.ledger.start(
-        issuer=workshop.executor.issuer, ticket=ticket.id, account="A-1", operation="pay",
-        currency="EUR", amount=None, at=workshop.store.now(),
-    )  # fmt: skip
+    started(workshop, ticket)
     if happened:
         workshop.bank.payments.append(ticket.id)
     executor = workshop.new_executor()
@@ -101,10 +106,7 @@ async def test_a_lookup_settles_an_effect_found_started(
 
 async def test_an_outcome_in_the_ledger_that_was_never_reported_is_reported(workshop: Workshop) -> None:
     ticket, _ = await workshop.ordered()
-    workshop.ledger.start(
-        issuer=workshop.executor.issuer, ticket=ticket.id, account="A-1", operation="pay",
-        currency="EUR", amount=None, at=workshop.store.now(),
-    )  # fmt: skip
+    started(workshop, ticket)
     workshop.ledger.finish(
         issuer=workshop.executor.issuer, ticket=ticket.id, event=Event.REPORT_EXECUTED.value,
         outcome='{"receipt":{"reference":"R-7"}}', at=workshop.store.now(),
@@ -114,6 +116,79 @@ async def test_an_outcome_in_the_ledger_that_was_never_reported_is_reported(work
     ended = await workshop.now(ticket)
     assert ended.state is State.EXECUTED
     assert "R-7" in (ended.outcome or "")
+
+
+async def test_an_unknown_outcome_in_the_ledger_that_was_never_reported_is_reported(workshop: Workshop) -> None:
+    ticket, _ = await workshop.ordered()
+    started(workshop, ticket)
+    workshop.ledger.finish(
+        issuer=workshop.executor.issuer, ticket=ticket.id, event=Event.REPORT_UNKNOWN.value,
+        outcome='{"reason":"the line broke"}', at=workshop.store.now(),
+    )  # fmt: skip
+    executor = workshop.new_executor()
+    await Dispatcher(workshop.authority, executor, LocalEngine(executor)).recover()
+    assert (await workshop.now(ticket)).state is State.UNKNOWN
+
+
+async def test_an_outcome_that_a_full_disk_did_not_take_is_kept_and_told_when_there_is_space(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket = await workshop.approved()
+    pay = workshop.bank.pay
+    with ExitStack() as disk:
+
+        async def pays_while_the_disk_fills_up(execution: Execution) -> Receipt:
+            receipt = await pay(execution)
+            disk.enter_context(full_disk())
+            return receipt
+
+        monkeypatch.setattr(workshop.bank, "pay", pays_while_the_disk_fills_up)
+        await workshop.dispatcher.look()
+        await workshop.engine.settle()
+        assert workshop.bank.payments == [ticket.id]
+        with pytest.raises(StoreFailed):
+            await workshop.dispatcher.settle()
+        assert (await workshop.now(ticket)).state is State.EXECUTING
+    await workshop.dispatcher.settle()
+    ended = await workshop.now(ticket)
+    assert ended.state is State.EXECUTED
+    assert "R-1" in (ended.outcome or "")
+    assert workshop.bank.payments == [ticket.id]
+
+
+async def test_a_refusal_that_a_full_disk_did_not_take_is_made_again(workshop: Workshop) -> None:
+    ticket, order = await workshop.ordered()
+    workshop.bank.balance = "frozen"
+    await workshop.executor.follow_log()
+    with full_disk(), pytest.raises(StoreFailed):
+        await workshop.executor.run(ticket.id, order)
+    await workshop.dispatcher.settle()
+    await workshop.engine.settle()
+    assert (await workshop.now(ticket)).state is State.NOT_EXECUTED
+    assert workshop.bank.payments == []
+
+
+async def test_a_start_on_a_full_disk_recovers_when_there_is_space(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket, _ = await workshop.ordered()
+    started(workshop, ticket)
+    expire_due, looked = workshop.store.expire_due, asyncio.Event()
+
+    async def looks() -> int:
+        looked.set()
+        return await expire_due()
+
+    monkeypatch.setattr(workshop.store, "expire_due", looks)
+    with full_disk():
+        running = asyncio.create_task(workshop.dispatcher.run())
+        await asyncio.wait_for(looked.wait(), 10)
+        assert (await workshop.now(ticket)).state is State.EXECUTING
+    looked.clear()
+    workshop.dispatcher.wake()
+    await asyncio.wait_for(looked.wait(), 10)
+    running.cancel()
+    assert (await workshop.now(ticket)).state is State.UNKNOWN
 
 
 async def test_a_decision_whose_process_died_before_going_on_is_completed(workshop: Workshop) -> None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
+import sys
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -61,6 +64,10 @@ def processes() -> ForkServerContext:
     """Starts processes that have the program in memory already."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([pay_and_die.__module__])
+    with pytest.MonkeyPatch.context() as patch:
+        # The process that forks finds what it preloads by this only; otherwise each child would import it anew.
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
     return context
 
 
