@@ -3,7 +3,7 @@
 The library parses JSON leniently: of two equal keys the last one wins, NaN and lone surrogates pass. So every body is
 parsed strictly first (T23), and only then handed on, byte for byte. The rules held here, in this order:
 
-* no call without the bearer token of an enabled principal;
+* no call without the bearer token of an enabled principal, nor while nobody can say who that is;
 * nothing but POST: there are no sessions to end and no streams to open;
 * no body over 256 KiB, whatever its length header says;
 * one JSON-RPC message per body, in strict JSON.
@@ -21,7 +21,7 @@ from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from counterfoil.canonical import MAX_INTEGER, parse_strict
-from counterfoil.errors import BadJSON, CounterfoilError, Unauthenticated
+from counterfoil.errors import BadJSON, CounterfoilError, StoreFailed, Unauthenticated
 from counterfoil_server.conversation.principals import Principals
 
 PRINCIPAL = "counterfoil.principal"
@@ -54,7 +54,10 @@ class Intake:
                 authorization.append(value)
             elif name == b"content-length":
                 declared = value
-        principal = await self._principals.of(authorization)
+        try:
+            principal = await self._principals.of(authorization)
+        except StoreFailed as error:
+            return await _respond_json(send, 503, {"error": error.to_dict()})
         if principal is None:
             return await _refuse_caller(send, presented=bool(authorization))
         if scope["method"] != "POST":
@@ -128,17 +131,16 @@ def _readable_id(body: bytes) -> str | int | None:
 async def _refuse_caller(send: Send, *, presented: bool) -> None:
     """401 as RFC 6750, section 3 says; an unknown, a disabled and a malformed token read alike (T32)."""
     challenge = _CHALLENGE + (b', error="invalid_token"' if presented else b"")
-    body = json.dumps({"error": Unauthenticated().to_dict()}).encode()
-    await _respond(send, 401, body, [(b"www-authenticate", challenge), (b"content-type", b"application/json")])
+    await _respond_json(send, 401, {"error": Unauthenticated().to_dict()}, [(b"www-authenticate", challenge)])
 
 
 async def _refuse_message(send: Send, status: int, code: int, error: CounterfoilError, to: str | int | None) -> None:
-    answer: dict[str, Any] = {
-        "jsonrpc": "2.0",
-        "id": to,
-        "error": {"code": code, "message": str(error), "data": error.to_dict()},
-    }
-    await _respond(send, status, json.dumps(answer).encode(), [(b"content-type", b"application/json")])
+    told = {"code": code, "message": str(error), "data": error.to_dict()}
+    await _respond_json(send, status, {"jsonrpc": "2.0", "id": to, "error": told})
+
+
+async def _respond_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+    await _respond(send, status, json.dumps(value).encode(), [*headers, (b"content-type", b"application/json")])
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -66,6 +69,15 @@ async def test_no_call_without_a_token(world: World, http: httpx2.AsyncClient) -
     assert answer.status_code == 401
     assert answer.headers["www-authenticate"] == 'Bearer realm="counterfoil"'
     assert answer.json()["error"]["code"] == "unauthenticated"
+
+
+async def test_a_database_that_cannot_be_read_is_told_as_such(
+    world: World, http: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    with closing(sqlite3.connect(tmp_path / "counterfoil.db")) as database:
+        database.execute("ALTER TABLE principal RENAME TO mislaid")
+    answer = await post(http, world, GOOD)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "store_failed")
 
 
 async def test_wrong_malformed_and_disabled_tokens_are_refused_alike(world: World, http: httpx2.AsyncClient) -> None:

@@ -31,8 +31,6 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
         assert pending.structured_content["status"] == "pending"
         assert pending.structured_content["executed"] is False
         assert pending.structured_content["waiting_for"] == [
-            
-        ]
             "the account holder confirms with their passkey and the code from the chat"
         ]
         cancelled = await call(session, "cancel_ticket", ticket=ticket)
