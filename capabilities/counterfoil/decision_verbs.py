@@ -23,6 +23,7 @@ from counterfoil.errors import (
     WrongState,
 )
 from counterfoil.evidence import (
+    STATEMENT_LIFE,
     SignedStatement,
     check_code,
     check_statement,
@@ -126,7 +127,7 @@ class DecisionVerbs(StopVerbs):
             code=code if decision == "approve" and view.needs_code else None,
             nonce=b64(secrets.token_bytes(32)),
             iat=now,
-            exp=now + self.times.statement,
+            exp=now + STATEMENT_LIFE,
         )
         body = statement.to_bytes()
         data = {"statement": digest("counterfoil-statement", body)}
@@ -137,7 +138,8 @@ class DecisionVerbs(StopVerbs):
         """Record what a person signed, and go on if nothing more is needed.
 
         ``disown`` ("this wasn't me") with a decline also suspends the requester for this account and revokes what it
-        has pending there (T12). Raises StatementRefused, Expired, WrongState or Suspended.
+        has pending there (T12); the suspension stands even if the decline comes too late. Raises StatementRefused,
+        Expired, WrongState or Suspended.
         """
         ticket = await self.store.ticket(ticket_id)
         if ticket is None:
@@ -166,13 +168,15 @@ class DecisionVerbs(StopVerbs):
             canonical(signed.assertion.model_dump(mode="json")).decode(), self.store.now(),
         )  # fmt: skip
         declined = statement.decision == "decline"
+        if declined and disown:
+            await self._bar_requester(envelope)
         step = self._decline(ticket_id, f"Declined {_as(statement.seat)}.") if declined else None
         leaf = leaves.decided(ticket_id, body_digest, statement.seat, statement.decision, person.id)
         ticket = await self.store.add_statement(stored, nonce=nonce.digest, leaf=leaf, step=step)
         if not declined:
             return await self.advance(ticket_id)
         if disown:
-            await self._disown(envelope)
+            await self._revoke_waiting(envelope)
         return ticket
 
     async def veto(self, ticket_id: str, *, disown: bool = False) -> Ticket:
@@ -180,9 +184,14 @@ class DecisionVerbs(StopVerbs):
 
         A message can stop a ticket; it can never approve one (T09).
         """
+        found = await self.store.ticket(ticket_id)
+        if found is None:
+            raise UnknownTicket()
+        if disown:
+            await self._bar_requester(found.envelope)
         ticket = await self.store.step(ticket_id, self._decline(ticket_id, "Stopped from the account's own channel."))
         if disown:
-            await self._disown(ticket.envelope)
+            await self._revoke_waiting(ticket.envelope)
         return ticket
 
     async def advance(self, ticket_id: str) -> Ticket:
@@ -236,11 +245,16 @@ class DecisionVerbs(StopVerbs):
                 ) from None
             raise CodeRefused() from None
 
-    async def _disown(self, envelope: Envelope) -> None:
-        """Suspend the requester for the account and revoke everything it has pending there (T12)."""
+    async def _bar_requester(self, envelope: Envelope) -> None:
+        """Suspend the requester for the account (T12). Comes first: a process that dies before the rest has at least
+        kept whoever was disowned from going on."""
+        if envelope.account is not None:
+            await self.suspend(pair(envelope.principal, envelope.account), "The holder said that it was not them.")
+
+    async def _revoke_waiting(self, envelope: Envelope) -> None:
+        """Revoke everything that the requester has pending on the account (T12)."""
         if envelope.account is None:
             return
-        await self.suspend(pair(envelope.principal, envelope.account), "The holder said that it was not them.")
         waiting = await self.store.tickets(
             states=tuple(STOPPABLE), principal=envelope.principal, account=envelope.account, limit=1000
         )

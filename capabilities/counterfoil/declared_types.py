@@ -75,3 +75,23 @@ def check_facts(where: str, model: type[Facts], arguments: set[str]) -> None:
         about = style_of(model, name).about
         if about is not None and about not in arguments:
             raise DeskError(f"The fact {name} of {where} is about {about}, which is no argument.")
+
+
+def blank_facts(model: type[Facts]) -> Facts:
+    """Facts of the model's shape that say nothing. For doing the same work where there are none (T54), never stored."""
+    return model.model_construct(None, **{name: _blank(info.annotation) for name, info in model.model_fields.items()})
+
+
+def _blank(hint: Any) -> Any:
+    kind = bare(hint)
+    if is_optional(hint):
+        return None
+    if get_origin(kind) in (list, tuple):
+        return ()
+    if get_origin(kind) is Literal:
+        return get_args(kind)[0]
+    if kind is Money:
+        return Money(value="0.00", currency="XXX")
+    if kind is Change:
+        return Change(before="", after="")
+    return {bool: False, int: 0}.get(kind, "")

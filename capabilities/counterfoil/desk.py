@@ -20,7 +20,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, Type
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from counterfoil.canonical import canonical, digest
-from counterfoil.declared_types import account_parameters, check_arguments, check_facts
+from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts
 from counterfoil.errors import BadArguments, DeskError
 from counterfoil.rungs import DEFAULT_LADDER, Rung, default_ladder
 from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt, style_of
@@ -126,6 +126,11 @@ class Operation(Generic[P, R]):
         """Declare how an executed operation is undone, by a linked ticket of its own."""
         self.run_undo = function
         return function
+
+    @cached_property
+    def blank_facts(self) -> Facts:
+        """Facts that say nothing, to do the same work with where there are none (T54)."""
+        return blank_facts(self.facts)
 
     @cached_property
     def digest(self) -> str:

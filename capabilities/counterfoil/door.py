@@ -23,9 +23,8 @@ from counterfoil.tickets import STOPPABLE, Event, Ticket
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """Lifetimes in seconds (T11)."""
+    """Lifetimes in seconds (T11). A statement's is not here: whoever verifies one, years later, has to know it too."""
 
-    statement: int = 600
     ticket: int = 86400
     capability: int = 120
     run: int = 300

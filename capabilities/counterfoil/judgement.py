@@ -10,7 +10,6 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
@@ -169,10 +168,8 @@ class Judge:
 
     async def counters(self, envelope: Envelope, amount: Money | None, *, planned: bool, now: int) -> Counters:
         """What already happened (or, ``planned``, may still happen) in the window, without this ticket."""
-        if envelope.account is None:
-            return Counters(0, Decimal(0))
         return await self.store.counters(
-            account=envelope.account,
+            account=envelope.account or NOBODY,
             operation=envelope.operation,
             currency=amount.currency if amount else None,
             since=now - COUNTER_WINDOW,

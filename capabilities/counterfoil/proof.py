@@ -27,7 +27,6 @@ from counterfoil.rungs import Rung
 from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.tokens import OrderClaims, read_order
 
-
 MAX_RUN = 3600
 """Seconds from redemption to ``run_by`` that an order can have; the setting ``times.run`` allows no more."""
 

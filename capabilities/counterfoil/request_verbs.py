@@ -79,8 +79,9 @@ class RequestVerbs(Door):
         previewed = await self.judge.preview(operation, arguments, account)
         envelope = self._draft(requester, operation, arguments, account, note, now)
         refusal = previewed.refusal
+        # Asked also where there are no facts, and then thrown away: it must not take less time (T54).
+        required = await self.judge.requirements(envelope, previewed.facts or operation.blank_facts, now)
         if previewed.facts is not None:
-            required = await self.judge.requirements(envelope, previewed.facts, now)
             envelope = envelope.model_copy(
                 update={
                     "facts": canonical(previewed.facts.model_dump(mode="json")).decode(),

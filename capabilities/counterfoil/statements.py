@@ -9,7 +9,6 @@ sign-in, an enrolment, or a signature over a git commit (T51), and so that stock
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Literal
 
 from counterfoil.canonical import canonical
@@ -27,8 +26,6 @@ NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECL
 
 HOLDER = "holder"
 STAFF = "staff:"
-
-SEAT = re.compile(r"^(holder|staff:[a-z][a-z0-9_]{0,40})\Z")
 
 
 class Statement(Frozen):

@@ -165,7 +165,9 @@ class Administration:
             raise RosterRefused()
         values = roster.read_record(record)
         about = str(values.get("person") or values.get("id"))
-        leaf = leaves.administered(leaves.ROSTER, record=record_digest(record), person=about, type=str(values.get("type")))
+        leaf = leaves.administered(
+            leaves.ROSTER, record=record_digest(record), person=about, type=str(values.get("type"))
+        )
         await store.add_roster_record(record, version=verified.version, leaf=leaf)
         return {"version": verified.version}
 
@@ -174,7 +176,10 @@ class Administration:
         if owner is not None and owner not in (await self._authority.judge.roster()).people:
             raise UnknownName(f"There is no person {owner}.", "List them with 'counterfoil people list'.")
         if not name or len(name) > 100 or not name.isprintable() or any(mark in name for mark in '|:" \\'):
-            raise BadArguments("A principal's name has up to 100 printable characters without spaces, quotes, : or |.", "Choose a name such as ada-laptop.")
+            raise BadArguments(
+                "A principal's name has up to 100 printable characters without spaces, quotes, : or |.",
+                "Choose a name such as ada-laptop.",
+            )
         token = new_token()
         principal = Principal(name, owner, self._authority.store.now(), None)
         leaf = leaves.administered("principal_added", principal=name, owner=owner)
@@ -253,7 +258,9 @@ class Administration:
                 if found.state == "failed" and not (found.error or "").startswith(NO_LONGER_NEEDED)
             ]
             if failed:
-                raise UnknownName(f"Messages that could not be delivered: {len(failed)}.", "Check [smtp] and the addresses.")
+                raise UnknownName(
+                    f"Messages that could not be delivered: {len(failed)}.", "Check [smtp] and the addresses."
+                )
             return "no failed notices"
 
         async def log_check() -> str:

@@ -195,7 +195,9 @@ def load(path: Path) -> Configuration:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config.") from None
+        raise SettingsError(
+            f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML: {error}.", "Correct that line.") from None
     try:

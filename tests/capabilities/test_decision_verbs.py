@@ -24,6 +24,7 @@ from counterfoil.errors import (
 from counterfoil.evidence import SignedStatement
 from counterfoil.recipients import OBJECT
 from counterfoil.rungs import Rung
+from counterfoil.scopes import pair
 from counterfoil.statements import Statement
 from counterfoil.tickets import State, Ticket
 
@@ -182,6 +183,25 @@ async def test_T12_this_was_not_me_suspends_the_agent_for_the_account_and_ends_w
     with pytest.raises(Suspended):
         await world.sign(later, "ann")
     assert [suspended.scope for suspended in await world.store.suspensions()] == ["principal-account:agent|A-1"]
+
+
+@pytest.mark.parametrize("verb", ["add_statement", "step"])
+async def test_T12_whoever_is_disowned_is_barred_before_anything_else_is_recorded(
+    world: World, monkeypatch: pytest.MonkeyPatch, verb: str
+) -> None:
+    ticket = await world.request()
+    inner, barred = getattr(world.store, verb), []
+
+    async def looks(*arguments: Any, **named: Any) -> Any:
+        barred.append([found.scope for found in await world.store.suspensions()])
+        return await inner(*arguments, **named)
+
+    monkeypatch.setattr(world.store, verb, looks)
+    if verb == "add_statement":
+        await world.decline(ticket, "ann", disown=True)
+    else:
+        await world.authority.veto(ticket.id, disown=True)
+    assert barred[0] == [pair("agent", "A-1")]
 
 
 async def test_a_message_can_stop_a_ticket_and_never_approve_one(world: World) -> None:

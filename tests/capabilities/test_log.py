@@ -7,6 +7,8 @@ import hmac
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from counterfoil.canonical import b64, canonical, parse_strict, salted_digest, unb64
 from counterfoil.errors import TamperDetected
@@ -62,6 +64,35 @@ def test_the_format_can_be_made_with_the_standard_library_alone() -> None:
     linked = bytes(32) + body
     mac = hmac.new(KEY, b"DSSEv1 16 counterfoil-leaf %d %s" % (len(linked), linked), hashlib.sha256).digest()
     assert (leaf.body, leaf.mac) == (body, mac)
+
+
+NAMES = st.from_regex(r"[a-z][a-z_]{0,8}", fullmatch=True)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
+GROUPS = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(NAMES, st.none() | TEXTS, st.dictionaries(NAMES, GROUPS, max_size=4))
+def test_every_leaf_and_opening_is_canonical_JSON(event: str, ticket: str | None, groups: dict[str, object]) -> None:
+    leaf = seal(LeafDraft(event, ticket, groups), index=3, at=5, previous=GENESIS, key=KEY, salt=b"s" * 32)
+    body, opening = parse_strict(leaf.body), parse_strict(leaf.opening or b"")
+    assert (canonical(body), canonical(opening)) == (leaf.body, leaf.opening)
+    assert isinstance(body, dict)
+    digests = body.pop("groups")
+    assert body == {"v": 1, "n": 3, "at": 5, "event": event, "ticket": ticket}
+    assert set(digests) == set(groups)
+    assert opening == {"salt": b64(b"s" * 32), "groups": groups}
+
+
+@pytest.mark.parametrize("name", ["", "Event", "a b", 'a"', "a\n", "1a", "é", "a" * 42])
+def test_events_and_groups_are_plain_words(name: str) -> None:
+    with pytest.raises(ValueError, match="lower case"):
+        LeafDraft(name, None, {})
+    with pytest.raises(ValueError, match="lower case"):
+        LeafDraft("event", None, {name: 1})
 
 
 def test_an_untouched_chain_verifies() -> None:

@@ -22,9 +22,10 @@ from counterfoil.errors import (
     UnknownTool,
     WrongState,
 )
+from counterfoil.policy import FAILED, Question, Requirements
 from counterfoil.recipients import APPROVE, OBJECT
 from counterfoil.rungs import Rung
-from counterfoil.store import Caps
+from counterfoil.store import Caps, Counters
 from counterfoil.tickets import Signals, State, Ticket
 
 HOLDER_ONLY = Rung(holder="passkey", code=True)
@@ -358,3 +359,29 @@ async def test_the_match_code_is_derived_from_a_key_that_is_not_in_the_database(
     codes = {world.authority.match_code(f"cf_{at}") for at in range(50)}
     assert len(codes) > 45
     assert code.encode() not in world.path.read_bytes()
+
+
+async def test_T54_an_unknown_account_and_a_failing_preview_ask_policy_and_counters_as_much(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    judge = world.authority.judge
+    requirements, counters = judge.policy.requirements, world.store.counters
+
+    def policy(question: Question) -> Requirements:
+        verdict = requirements(question)
+        asked.append(f"policy {FAILED not in verdict.reasons}")
+        return verdict
+
+    async def counting(**arguments: Any) -> Counters:
+        asked.append("counters")
+        return await counters(**arguments)
+
+    monkeypatch.setattr(type(judge.policy), "requirements", lambda _, question: policy(question))
+    monkeypatch.setattr(world.store, "counters", counting)
+    seen = []
+    for account, order in (("A-1", "O-1"), ("nobody knows", "O-1"), ("A-1", "O-99")):
+        asked.clear()
+        await world.request(account=account, order_id=order)
+        seen.append(list(asked))
+    assert seen == [["counters", "policy True"]] * 3

@@ -189,6 +189,16 @@ class Office:
         self.enrolments.append(signed.to_text())
         return signed
 
+    async def fill(self, store: SQLiteStore) -> None:
+        """Put everything that was signed into an empty store, as the command line and the enrolment page would."""
+        for version, record in enumerate(self.records, start=1):
+            await store.add_roster_record(record, version=version, leaf=administered("roster", version=version))
+        for text in self.enrolments:
+            enrolment = SignedEnrolment.model_validate_json(text).enrolment
+            await store.add_enrolment(
+                text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=administered("enrol")
+            )
+
     def trust(self, minimum_version: int = 0) -> RosterTrust:
         """What a verifier of this office's records brings itself."""
         return RosterTrust({self.key.id: self.key.public}, minimum_version, PARTY)
@@ -519,13 +529,7 @@ async def open_world(folder: Path, *, caps: Caps | None = None) -> AsyncIterator
     desk, clock = shop_desk(shop), Clock()
     office, passkeys = staffed_office()
     async with SQLiteStore.open(folder / "counterfoil.db", log_key=LOG_KEY, clock=clock) as store:
-        for version, record in enumerate(office.records, start=1):
-            await store.add_roster_record(record, version=version, leaf=administered("roster", version=version))
-        for text in office.enrolments:
-            enrolment = SignedEnrolment.model_validate_json(text).enrolment
-            await store.add_enrolment(
-                text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=administered("enrol")
-            )
+        await office.fill(store)
         keys = KeyRing(SigningKey.generate(), SigningKey.generate())
         authority = make_authority(desk, Policy.load(POLICY, desk), store, office, keys, caps)
         yield World(folder / "counterfoil.db", shop, desk, clock, store, authority, office, passkeys)

@@ -75,7 +75,7 @@ def show(output: Output, desk: str, offered: dict[str, Any]) -> None:
             output.say(f"{person['name']} ({held}) makes a passkey here, once:")
             output.paste(person["url"])
     if not offered["people"]:
-        output.say("Nobody can decide yet. In another terminal, in this folder, invite an account's holder or a colleague:")
+        output.say("The settings name nobody. Invite an account's holder or a colleague, in another terminal:")
         output.paste("counterfoil people invite NAME --email ADDRESS --account ACCOUNT")
         output.paste("counterfoil people invite NAME --email ADDRESS --role ROLE")
         output.say("Each prints an address at which that person makes a passkey.")

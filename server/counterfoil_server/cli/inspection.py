@@ -149,7 +149,9 @@ def _mail(configuration: Configuration) -> Check:
     transport, checked = attempt("mail", lambda: smtp_transport(configuration))
     if checked.status == "ok" and transport is None:
         return Check(
-            "mail", "warning", "no [smtp] settings: nobody is told that a request waits",
+            "mail",
+            "warning",
+            "no [smtp] settings: nobody is told that a request waits",
             "Add [smtp] with host and sender to counterfoil.toml.",
         )
     smtp = configuration.settings.smtp

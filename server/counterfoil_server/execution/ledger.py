@@ -63,20 +63,21 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
+        self._database = _connect(path)
         try:
-            self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = FULL")
+            # First, and without a write: a newer file is left exactly as it is.
             version = self._database.execute("PRAGMA user_version").fetchone()[0]
             if version > SCHEMA_VERSION:
-                raise NewerSchema()
+                raise NewerSchema("The executor's ledger was written by a newer version of Counterfoil.")
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = FULL")
             if version == 0:
                 self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        except sqlite3.Error as error:
-            raise StoreFailed(
-                f"The executor's ledger cannot be opened: {error}.",
-                "Restore it from a backup made after the last execution; never start with an empty one.",
-            ) from None
+        except BaseException as error:
+            self._database.close()
+            if isinstance(error, sqlite3.Error):
+                raise _not_opened(error) from None
+            raise
         path.chmod(0o600)
 
     def close(self) -> None:
@@ -199,6 +200,20 @@ class Ledger:
             except sqlite3.Error as error:
                 raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
             return row
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise _not_opened(error) from None
+
+
+def _not_opened(error: sqlite3.Error) -> StoreFailed:
+    return StoreFailed(
+        f"The executor's ledger cannot be opened: {error}.",
+        "Restore it from a backup made after the last execution; never start with an empty one.",
+    )
 
 
 class _Transaction:

@@ -69,11 +69,6 @@ class StateFolder:
         finally:
             os.close(descriptor)
 
-    @property
-    def database(self) -> Path:
-        """Where the store keeps its file."""
-        return self.path / "counterfoil.db"
-
     def announce(self, text: str) -> None:
         """Write where this process can be reached into the lock file."""
         if self._descriptor is None:

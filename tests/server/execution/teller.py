@@ -24,7 +24,6 @@ from counterfoil import Account, Contact, Desk, Execution, Facts, Money, Receipt
 from counterfoil.authority import Requester
 from counterfoil.canonical import b64, canonical
 from counterfoil.evidence import SignedStatement
-from counterfoil.leaves import administered
 from counterfoil.recipients import EXECUTED
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.app import Parts, open_parts
@@ -109,13 +108,8 @@ async def prepare(folder: Path) -> None:
     settings, passkey, office = configuration(folder, with_lookup=False), Passkey(b64(b"ann's")), Office()
     async with open_parts(settings, clock=Clock()) as parts:
         office.key = read_signing_key(settings.roster_key)
-        record = office.invite("ann", accounts=["A-1"])
-        await parts.store.add_roster_record(record, version=1, leaf=administered("roster", version=1))
-        signed = office.enrol(record, "ann", passkey)
-        await parts.store.add_enrolment(
-            signed.to_text(), invitation=signed.enrolment.invitation, credential=passkey.credential,
-            leaf=administered("enrol"),
-        )  # fmt: skip
+        office.enrol(office.invite("ann", accounts=["A-1"]), "ann", passkey)
+        await office.fill(parts.store)
     pem = passkey.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

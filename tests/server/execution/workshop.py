@@ -24,9 +24,7 @@ from counterfoil.authority import Authority, Requester, Secrets
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import administered
 from counterfoil.policy import Policy
-from counterfoil.roster import SignedEnrolment
 from counterfoil.store import Caps
 from counterfoil.tickets import Event, Ticket
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
@@ -199,13 +197,7 @@ async def open_workshop(
     ledger = Ledger(folder / "ledger.db")
     try:
         async with SQLiteStore.open(folder / "counterfoil.db", log_key=LOG_KEY, clock=clock) as store:
-            for version, record in enumerate(office.records, start=1):
-                await store.add_roster_record(record, version=version, leaf=administered("roster", version=version))
-            for text in office.enrolments:
-                enrolment = SignedEnrolment.model_validate_json(text).enrolment
-                await store.add_enrolment(
-                    text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=administered("enrol")
-                )
+            await office.fill(store)
             judge = Judge(
                 desk=desk, policy=Policy.load(POLICY, desk), store=store, trust=office.trust(), log_key=LOG_KEY
             )
