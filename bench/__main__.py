@@ -54,7 +54,9 @@ def main() -> None:
     for name, goal in GOALS.items():
         reached = figures[name] <= goal.value if goal.at_most else figures[name] >= goal.value
         sign = "≤" if goal.at_most else "≥"
-        table.add_row(name, goal.words, f"{figures[name]:.2f}", f"{sign} {goal.value}", "reached" if reached else "missed")
+        table.add_row(
+            name, goal.words, f"{figures[name]:.2f}", f"{sign} {goal.value}", "reached" if reached else "missed"
+        )
     console.print(table)
     content = {
         name: {"value": round(figures[name], 3), "goal": goal.value, "unit": goal.unit} for name, goal in GOALS.items()

@@ -51,16 +51,20 @@ class Process:
     async def client(self) -> AsyncIterator[Client]:
         """An SDK client of the newest protocol version."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        async with httpx2.AsyncClient(headers=headers, timeout=30) as http:
-            async with Client(streamable_http_client(self.url, http_client=http), mode="2026-07-28") as client:
-                yield client
+        async with (
+            httpx2.AsyncClient(headers=headers, timeout=30) as http,
+            Client(streamable_http_client(self.url, http_client=http), mode="2026-07-28") as client,
+        ):
+            yield client
 
 
 @asynccontextmanager
-async def running(command: list[str], port: int, token: str | None, environment: dict[str, str]) -> AsyncIterator[Process]:
+async def running(
+    command: list[str], port: int, token: str | None, environment: dict[str, str]
+) -> AsyncIterator[Process]:
     """Start the server and wait for its first answer to a tool call; end it afterwards."""
     begun = time.perf_counter()
-    child = subprocess.Popen(  # noqa: S603 - our own servers
+    child = subprocess.Popen(
         [sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
     )
     process = Process(child, f"http://127.0.0.1:{port}/mcp", token, 0.0)

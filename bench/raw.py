@@ -49,7 +49,9 @@ class RawStore:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         (number,) = database.execute("SELECT max(number) FROM leaf").fetchone()
-        body, mac, opening = database.execute("SELECT body, mac, opening FROM leaf WHERE number = ?", (number,)).fetchone()
+        body, mac, opening = database.execute(
+            "SELECT body, mac, opening FROM leaf WHERE number = ?", (number,)
+        ).fetchone()
         while (first := self._jobs.get()) is not None:
             batch = [first]
             while len(batch) < BATCH and not self._jobs.empty():

@@ -174,5 +174,3 @@ async def _parts(world: World, each: Approved) -> None:
     judge.policy.allows(question, envelope.requirements[0])
     redeemed = await world.store.redeem(each.claim)
     authority.order(redeemed)
-
-

@@ -47,7 +47,7 @@ def prepare(folder: Path, port: int) -> tuple[Path, str]:
 def add_principal(settings: Path) -> str:
     """A principal's token, from the command line."""
     command = [sys.executable, "-m", "counterfoil_server.cli", "--config", str(settings), "--json"]
-    done = subprocess.run([*command, "principals", "add", "bench"], capture_output=True, check=True)  # noqa: S603
+    done = subprocess.run([*command, "principals", "add", "bench"], capture_output=True, check=True)
     token: str = json.loads(done.stdout)["token"]
     return token
 
@@ -102,9 +102,7 @@ async def _calls(stack: AsyncExitStack, bare: Process, ours: Process) -> tuple[f
     return reads, requests, ours.resident / bare.resident
 
 
-async def ratio(
-    first: Callable[[int], Awaitable[Any]], second: Callable[[int], Awaitable[Any]], calls: int
-) -> float:
+async def ratio(first: Callable[[int], Awaitable[Any]], second: Callable[[int], Awaitable[Any]], calls: int) -> float:
     """The median time of ``second`` over that of ``first``, called in turn."""
     times: tuple[list[float], list[float]] = ([], [])
     for number in range(1, calls + 1):

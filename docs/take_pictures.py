@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples" / "support_desk")]
 
 from playwright.async_api import Browser, async_playwright  # noqa: E402
+
 from stories.chromium import AtTheBrowser  # noqa: E402
 from stories.running_desk import RunningDesk, running_desk  # noqa: E402
 

@@ -5,7 +5,8 @@ and an executor that knows the same desk makes it again and compares the digest.
 what the organisation's own systems say, what the request asks for, and what an AI wrote (T15).
 
 Text is shown so that it cannot lie about itself (T21): control, format, private, unassigned and bidirectional
-characters are spelled out as ``\\u{202E}``, and a word that mixes scripts carries a warning.
+characters are spelled out as ``\\u{202E}``, so are marks piled up on one letter, and a word or address that mixes
+scripts carries a warning.
 """
 
 from __future__ import annotations
@@ -42,6 +43,13 @@ INVISIBLE = frozenset(
 )  # fmt: skip
 """Letters, marks and symbols that show as nothing (Default_Ignorable_Code_Point outside the categories above,
 https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt; and the blank pattern of Braille)."""
+
+
+MARKS = 4
+"""Marks on one letter; further ones would be drawn over the lines around it (UTS #39, section 5.4)."""
+
+ADDRESS = re.compile(r"[\w-]+(?:[.@][\w-]+)+")
+"""Words joined as in an e-mail address or a domain, which people take for one name."""
 
 
 class Entry(dict[str, Any]):
@@ -85,12 +93,20 @@ def display_digest(content: Mapping[str, Any]) -> str:
 
 def visible(text: str) -> str:
     """``text`` with every character that could hide or reorder others spelled out; newlines become ``\\u{A}``."""
-    return "".join(f"\\u{{{ord(c):X}}}" if _hides(c) else c for c in unicodedata.normalize("NFC", text))
+    shown: list[str] = []
+    marks = 0
+    for character in unicodedata.normalize("NFC", text):
+        marks = marks + 1 if unicodedata.category(character) in ("Mn", "Me") else 0
+        hides = marks > MARKS or _hides(character)
+        shown.append(f"\\u{{{ord(character):X}}}" if hides else character)
+    return "".join(shown)
 
 
 def mixed_scripts(text: str) -> bool:
-    """Whether some word of ``text`` mixes letters of several scripts, as look-alike addresses do."""
-    return any(len({_script(c) for c in word if c.isalpha()}) > 1 for word in re.split(r"[^\w]+", text))
+    """Whether some word or address in ``text`` mixes letters of several scripts, as look-alike addresses do."""
+    if any(len(_scripts(word)) > 1 for word in re.split(r"[^\w]+", text)):
+        return True
+    return any(len(_scripts(address) - {"CJK"}) > 1 for address in ADDRESS.findall(str()))
 
 
 def _argument(operation: Operation[Any, Any], name: str, value: Any, known: list[Entry]) -> Entry:
@@ -124,9 +140,17 @@ def in_words(value: Any) -> str:
         case {"value": str(amount), "currency": str(currency)}:
             return f"{amount} {currency}"
         case list():
-            return ", ".join(in_words(item) for item in value) or "none"
+            return ", ".join(_item(in_words(item)) for item in value) or "none"
         case _:
             return visible(str(value))
+
+
+def _item(text: str) -> str:
+    """An item of a list, in quotes where it could be taken for several, for none, or for quotes of ours."""
+    if text.strip() and text != "none" and not any(mark in text for mark in ",“”"):
+        return text
+    quoted = text.replace("“", "\\u{201C}").replace("”", "\\u{201D}")
+    return f"“{quoted}”"
 
 
 def seat_in_words(seat: str) -> str:
@@ -145,6 +169,10 @@ def _label(name: str) -> str:
 
 def _hides(character: str) -> bool:
     return unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp") or character in INVISIBLE
+
+
+def _scripts(text: str) -> set[str]:
+    return {_script(character) for character in text if character.isalpha()}
 
 
 def _script(letter: str) -> str:

@@ -139,6 +139,11 @@ def test_T21_nothing_invisible_is_left_whatever_comes(text: str) -> None:
     assert visible(shown) == shown
 
 
+def test_T21_marks_piled_up_on_a_letter_are_spelled_out() -> None:
+    assert visible("e\u0301\u0323\u0336") == unicodedata.normalize("NFC", "e\u0301\u0323\u0336")
+    assert visible("x" + "\u0336" * 6) == "x" + "\u0336" * 4 + "\\u{336}" * 2
+
+
 @pytest.mark.parametrize(
     ("text", "mixed"),
     [
@@ -147,6 +152,10 @@ def test_T21_nothing_invisible_is_left_whatever_comes(text: str) -> None:
         ("\u03bfnline", True),
         ("\uff21nn", True),
         ("ann@ex\u0430mple.com", True),
+        ("ann@\u0430\u0440\u0440\u04cf\u0435.com", True),
+        ("\uff41\uff50\uff50.com", True),
+        ("иван@яндекс.рф", False),
+        ("東京.com", False),
         ("Анна Müller", False),
         ("Ann", False),
         ("Größe-42", False),
@@ -230,6 +239,11 @@ def test_a_renamed_organisation_or_operation_changes_the_digest() -> None:
         ("", ""),
         ([], "none"),
         (["a\u202e", "b"], "a\\u{202E}, b"),
+        (["a, b"], "“a, b”"),
+        (["a, b", "c"], "“a, b”, c"),
+        (["a”, “b"], "“a\\u{201D}, \\u{201C}b”"),
+        (["none"], "“none”"),
+        ([""], "“”"),
         ({"value": "1.00", "currency": "EUR"}, "1.00 EUR"),
     ],
 )

@@ -22,7 +22,6 @@ from counterfoil.statements import (
     DECLINE_NAMESPACE,
     ENROL_NAMESPACE,
     NAMESPACES,
-    SEAT,
     Assertion,
     Statement,
     challenge,
@@ -207,6 +206,3 @@ def test_the_seats_of_a_ticket_are_those_of_all_its_alternatives() -> None:
 def test_a_seat_is_the_holders_or_a_roles() -> None:
     assert role_of("holder") is None
     assert role_of("staff:finance") == "finance"
-    for seat in ("", "Holder", "staff:", "staff:Finance", "staff:a b", "holder\n", "xholder", "staff:" + "r" * 42):
-        assert SEAT.match(seat) is None, seat
-    assert SEAT.match("staff:finance_2")

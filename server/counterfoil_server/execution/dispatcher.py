@@ -28,6 +28,9 @@ SETTLE_EVERY = 60
 SETTLED_AT_ONCE = 1000
 """Unknown outcomes asked about in one attempt, the newest first."""
 
+READY_AT_ONCE = 100
+"""Tickets that are tried in one look, besides those that could not be redeemed before."""
+
 RETRY_AFTER = 30
 """Looks before a ticket that could not be redeemed is tried again."""
 
@@ -71,10 +74,13 @@ class LocalEngine:
 class Dispatcher:
     """Drives approved tickets through the door, one process per state folder."""
 
-    def __init__(self, authority: Authority, executor: Executor, engine: Engine) -> None:
+    def __init__(
+        self, authority: Authority, executor: Executor, engine: Engine, *, ready_at_once: int = READY_AT_ONCE
+    ) -> None:
         self._authority = authority
         self._executor = executor
         self._engine = engine
+        self._ready_at_once = ready_at_once
         self._wake = asyncio.Event()
         self._not_before: dict[str, int] = {}
         self._alarm = ""
@@ -121,7 +127,11 @@ class Dispatcher:
         self._looks += 1
         store = self._authority.store
         await store.expire_due()
-        for ticket in await store.ready():
+        # Those that cannot be redeemed now, as in a suspended scope, must not take the place of those that can.
+        ready = await store.ready(self._ready_at_once + len(self._not_before))
+        waiting = {ticket.id for ticket in ready}
+        self._not_before = {name: look for name, look in self._not_before.items() if name in waiting}
+        for ticket in ready:
             if self._not_before.get(ticket.id, 0) <= self._looks:
                 await self._redeem(ticket)
         if self._looks % SETTLE_EVERY == 0:

@@ -217,3 +217,15 @@ async def test_3_after_revoke_answered_revoked_nothing_starts(workshop: Workshop
     assert answers[0].revoked + answers[0].executing + answers[0].done == 1
     assert (ended.state is State.REVOKED) == bool(answers[0].revoked)
     assert len(workshop.bank.payments) == (ended.state is State.EXECUTED)
+
+
+async def test_T13_tickets_that_cannot_be_redeemed_do_not_hold_up_the_others(workshop: Workshop) -> None:
+    dispatcher = Dispatcher(workshop.authority, workshop.executor, workshop.engine, ready_at_once=3)
+    for number in range(3):
+        await workshop.signed(await workshop.requested(f"{number}.01", "noisy"), "ann")
+    await workshop.authority.suspend("principal:noisy", "too loud")
+    quiet = await workshop.approved()
+    await dispatcher.look()
+    await dispatcher.look()
+    await workshop.engine.settle()
+    assert (await workshop.now(quiet)).state is State.EXECUTED
