@@ -106,7 +106,7 @@ def mixed_scripts(text: str) -> bool:
     """Whether some word or address in ``text`` mixes letters of several scripts, as look-alike addresses do."""
     if any(len(_scripts(word)) > 1 for word in re.split(r"[^\w]+", text)):
         return True
-    return any(len(_scripts(address) - {"CJK"}) > 1 for address in ADDRESS.findall(str()))
+    return any(len(_scripts(address) - {"CJK"}) > 1 for address in ADDRESS.findall(text))
 
 
 def _argument(operation: Operation[Any, Any], name: str, value: Any, known: list[Entry]) -> Entry:

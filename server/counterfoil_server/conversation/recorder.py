@@ -1,7 +1,7 @@
 """The record of tool calls: who called what, and how it ended.
 
-Calls do not wait for it. Rows are written in batches by a task of their own; while the store fails, or when rows come
-faster than it writes, calls go on and what was lost is counted and logged. What must not be lost (a request, a
+Calls do not wait for it. Rows are written in batches by a task of their own. While the store fails they wait; when more
+come than may wait, calls go on and what was lost is counted and logged. What must not be lost (a request, a
 decision, an execution) has its own leaf in the transparency log and does not depend on this.
 
 Arguments are recorded as a keyed digest: the same arguments of the same tool give the same digest, so that an auditor
@@ -88,15 +88,19 @@ class Recorder:
             self._many.set()
             with anyio.CancelScope(shield=True):
                 await task
+            if self._waiting:
+                self._lose(len(self._waiting), "the store failed to the end")
 
     async def flush(self) -> None:
-        """Write every row that waits."""
+        """Write every row that waits. Where the store fails, they wait on for the next time."""
         while self._waiting:
             rows = [self._waiting.popleft() for _ in range(min(len(self._waiting), FLUSH_AT))]
             try:
                 await self._store.record_calls(rows)
             except Exception as error:
-                self._lose(len(rows), f"{type(error).__name__}: {error}")
+                self._waiting.extendleft(reversed(rows))
+                logger.error("Tool calls could not be recorded yet (%s: %s)", type(error).__name__, error)
+                return
 
     async def _write_until_stopped(self) -> None:
         while not self._stopping:

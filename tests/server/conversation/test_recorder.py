@@ -81,7 +81,7 @@ async def test_arguments_are_recorded_as_a_digest_that_only_the_key_can_check() 
     assert one.argument_digest("tides", None) == one.argument_digest("tides", {})
 
 
-async def test_a_failing_store_costs_rows_and_no_calls(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_failing_store_delays_rows_and_costs_no_calls() -> None:
     store = FullDisk()
     kept = on(store)
     async with kept.running():
@@ -89,9 +89,16 @@ async def test_a_failing_store_costs_rows_and_no_calls(caplog: pytest.LogCapture
         await asyncio.wait_for(store.tried.wait(), 10)
         store.full = False
         kept.record("agent", "horn", {"length": 1}, ticket=None, status="ok")
+    assert kept.lost == 0
+    assert [row.tool for row in store.rows] == ["tides", "horn"]
+
+
+async def test_rows_that_could_never_be_written_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    kept = on(FullDisk())
+    async with kept.running():
+        kept.record("agent", "tides", {}, ticket=None, status="ok")
     assert kept.lost == 1
     assert "lost 1 rows" in caplog.text
-    assert [row.tool for row in store.rows] == ["horn"]
 
 
 async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
