@@ -9,7 +9,8 @@ import pytest
 
 from capabilities.world import START, Passkey, World, signed_by
 from counterfoil.authority import Requester
-from counterfoil.canonical import b64
+from counterfoil.canonical import b64, digest
+from counterfoil.decision_verbs import nonce_digest
 from counterfoil.errors import (
     CodeRefused,
     CounterfoilError,
@@ -26,6 +27,7 @@ from counterfoil.recipients import OBJECT
 from counterfoil.rungs import Rung
 from counterfoil.scopes import pair
 from counterfoil.statements import Statement
+from counterfoil.store import Secret
 from counterfoil.tickets import State, Ticket
 
 
@@ -147,6 +149,30 @@ async def test_a_hold_starts_when_everybody_has_signed_and_the_holder_may_object
     assert (await world.decline(ticket, "ann")).state is State.DECLINED
 
 
+async def test_a_hold_that_would_outlive_its_ticket_is_not_begun(world: World) -> None:
+    for left, state in ((3601, State.HELD), (3600, State.DECLINED)):
+        ticket = await world.request("close_account", share=left / 10_000)
+        world.clock.at = ticket.expires_at - left
+        await world.approve(ticket, "ida")
+        decided = await world.approve(ticket, "ivo")
+        assert decided.state is state
+    assert "too late" in (decided.outcome or "")
+
+
+async def test_a_holder_who_is_not_asked_can_only_decline(world: World) -> None:
+    staff_only = world.with_policy(
+        'permit(principal is Agent, action == Action::"close_account", resource) '
+        "when { context.staff.identity >= 2 && context.waited >= 3600 };"
+    )
+    ticket = await staff_only.request(Requester("agent"), "close_account", b'{"account":"A-1"}')
+    assert ticket.envelope.requirements == (Rung(staff={"identity": 2}, hold=3600),)
+    view = await staff_only.view(ticket.id, "ann")
+    assert (view.seat, view.can_approve, view.can_decline) == ("holder", False, True)
+    with pytest.raises(WrongState):
+        await world.sign(ticket, "ann")
+    assert (await world.decline(ticket, "ann")).state is State.DECLINED
+
+
 async def test_the_holder_declines_what_only_staff_can_approve(world: World) -> None:
     await world.end("credential", world.passkeys["ann"].credential)
     ticket = await world.request("close_account", account="A-2")
@@ -213,6 +239,15 @@ async def test_a_message_can_stop_a_ticket_and_never_approve_one(world: World) -
     await world.authority.deliver(done.id)
     with pytest.raises(WrongState):
         await world.authority.veto(done.id)
+    with pytest.raises(UnknownTicket):
+        await world.authority.veto("cf_unknown", disown=True)
+
+
+async def test_disowning_a_request_for_nobody_touches_nothing_else(world: World) -> None:
+    other, nobodys = await world.request(), await world.request(account="A-9")
+    assert (await world.authority.veto(nobodys.id, disown=True)).state is State.DECLINED
+    assert (await world.now(other)).state is State.PENDING
+    assert await world.store.suspensions() == []
 
 
 async def test_a_suspension_bars_approvals_and_no_objection(world: World) -> None:
@@ -274,6 +309,54 @@ async def test_T08_only_the_statement_that_was_offered_can_be_signed(world: Worl
     assert await world.store.statements(ticket.id) == []
     good = SignedStatement(offer.statement_bytes, world.passkeys["ann"].sign(offer.challenge))
     assert (await world.authority.decide(ticket.id, good)).state is State.APPROVED
+
+
+async def planted(world: World, ticket: Ticket, *, lives: int = 600, **changes: Any) -> SignedStatement:
+    """A statement that ann signed, and its nonce, written into the store by somebody who is not the authority."""
+    offer = await world.authority.prepare(
+        ticket.id, "ann", world.passkeys["ann"].credential, "approve", world.authority.match_code(ticket.id)
+    )
+    statement = offer.statement.model_copy(update={"nonce": b64(b"p" * 32), **changes})
+    data = {"statement": digest("counterfoil-statement", statement.to_bytes())}
+    expiry = world.store.now() + lives
+    await world.store.put_secret(Secret("nonce", nonce_digest(statement.nonce), ticket.id, data, expiry))
+    return signed_by(world.passkeys["ann"], statement)
+
+
+@pytest.mark.parametrize(
+    ("changes", "passes", "refusal"),
+    [
+        ({"code": None}, 0, StatementRefused),
+        ({"code": ""}, 0, StatementRefused),
+        ({"exp": START + 10}, 10, Expired),
+        ({"iat": START + 5}, 0, Expired),
+    ],
+)
+async def test_a_nonce_that_was_planted_makes_no_other_statement_count(
+    world: World, changes: dict[str, Any], passes: int, refusal: type[CounterfoilError]
+) -> None:
+    ticket = await world.request()
+    signed = await planted(world, ticket, lives=5000, **changes)
+    world.clock.at += passes
+    with pytest.raises(refusal):
+        await world.authority.decide(ticket.id, signed)
+    assert await world.store.statements(ticket.id) == []
+
+
+async def test_a_planted_nonce_and_an_honest_statement_are_an_approval_by_its_signature_alone(world: World) -> None:
+    ticket = await world.request()
+    assert (await world.authority.decide(ticket.id, await planted(world, ticket))).state is State.APPROVED
+
+
+async def test_only_the_holders_approval_holds_the_code(world: World) -> None:
+    ticket = await large(world)
+    decided = [
+        await world.sign(ticket, "fay"),
+        await world.sign(ticket, "ann", "decline"),
+        await world.sign(ticket, "ann"),
+    ]
+    codes = [Statement.from_bytes(signed.statement).code for signed in decided]
+    assert codes == [None, None, world.authority.match_code(ticket.id)]
 
 
 async def test_a_signature_is_used_once(world: World) -> None:

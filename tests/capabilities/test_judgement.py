@@ -140,6 +140,14 @@ async def test_T40_a_decline_that_was_undone_by_hand_stays_one(world: World) -> 
         assert StatementRefused in await nothing_runs(world, ticket, "")
 
 
+async def test_T40_an_edited_ticket_goes_on_to_nothing(world: World) -> None:
+    ticket = await world.request(amount=BIG)
+    await world.approve(ticket, "ann", "fay")
+    sql(world, f"UPDATE ticket SET delivery = 'collected' WHERE id = '{ticket.id}'")
+    with pytest.raises(TamperDetected):
+        await world.authority.advance(ticket.id)
+
+
 ENVELOPE_EDITS = [
     (b'\\"value\\":\\"49.00\\"', b'\\"value\\":\\"48.00\\"'),
     (b'"account":"A-1"', b'"account":"A-2"'),

@@ -78,7 +78,7 @@ class Output:
     def write_json(self, value: Any) -> None:
         """One JSON value on stdout. Unix seconds are UTC by definition."""
         try:
-            sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+            sys.stdout.write(_printable(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             self.console.on_broken_pipe()
@@ -199,6 +199,11 @@ def assembled(*parts: Part) -> Text:
 
 def _cell(value: Text | str) -> Text:
     return value if isinstance(value, Text) else Text(visible(value))
+
+
+def _printable(text: str) -> str:
+    """The same JSON with what a terminal might obey or hide as escapes; JSON itself escapes only the oldest controls."""
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def moment(seconds: int | None) -> str:

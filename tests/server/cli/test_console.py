@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -75,6 +76,15 @@ def test_text_of_others_can_neither_move_the_cursor_nor_hide() -> None:
     assert "\u202e" not in written
     assert "[red]" in written
     assert "\\u{1B}" in written
+
+
+def test_T21_output_for_programs_steers_no_terminal_and_means_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"note": "a\x1b[2J\x9b2J\x7f\u202eb\u2028\U000e0041 “c”\n"}
+    Output(as_json=True).write_json(value)
+    written = capsys.readouterr().out
+    assert all(character.isprintable() or character == "\n" for character in written)
+    assert "“c”" in written
+    assert json.loads(written) == value
 
 
 def test_only_our_own_line_breaks_break_lines() -> None:

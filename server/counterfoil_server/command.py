@@ -1,6 +1,6 @@
 """The console script ``counterfoil``: it needs the extra ``[server]``, and says how to install it where it is missing.
 
-A server that is installed but fails to import is shown as what it is, never as a missing extra.
+This module and the packages above it import nothing of the extra. A server that is installed but fails to import is shown as what it is, never as a missing extra.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-NEEDED = ("mcp", "anyio", "starlette", "uvicorn", "multipart", "jinja2", "webauthn", "typer", "rich", "aiosmtplib")
+NEEDED = ("mcp", "anyio", "starlette", "uvicorn", "jinja2", "webauthn", "cbor2", "typer", "rich", "aiosmtplib")
 """The modules of the extra, as they are imported."""
 
 INSTALL_LINE = 'pip install "counterfoil[server]"'
