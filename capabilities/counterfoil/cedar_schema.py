@@ -46,7 +46,9 @@ entity {PRINCIPAL_TYPE};
 entity {ACCOUNT_TYPE};
 """
 
-UNATTENDED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
+UNCOUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long }"
+"""Where nothing is counted there is no sum: a rule that limits one by it is refused, not void."""
+COUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,13 @@ class Resource:
     entity_type: str
     arguments: Shape
     facts: Shape
+    counts: bool
+    """Whether amounts are added up, so that ``context.counters`` has a sum."""
+
+    @property
+    def context(self) -> str:
+        """The context without evidence, in schema syntax."""
+        return COUNTED_CONTEXT if self.counts else UNCOUNTED_CONTEXT
 
     @property
     def execute(self) -> str:
@@ -122,7 +131,7 @@ def resource_type(operation: str) -> str:
 
 def cedar_schema(desk: Desk) -> str:
     """The schema in Cedar's human-readable syntax; raises :class:`DeskError` like :func:`resources`."""
-    executing = f"{_evidence(desk)}, {UNATTENDED_CONTEXT}"
+    evidence = _evidence(desk)
     parts = [HEAD]
     for resource in resources(desk).values():
         parts.append(
@@ -132,7 +141,8 @@ def cedar_schema(desk: Desk) -> str:
             f"  facts: {resource.facts.declaration()}\n"
             f"}};\n"
         )
-        for action, context in ((resource.execute, executing), (resource.unattended, UNATTENDED_CONTEXT)):
+        executing = f"{evidence}, {resource.context}"
+        for action, context in ((resource.execute, executing), (resource.unattended, resource.context)):
             parts.append(
                 f"action {_quoted(action)} appliesTo {{\n"
                 f"  principal: [{PRINCIPAL_TYPE}],\n"
@@ -151,7 +161,8 @@ def _evidence(desk: Desk) -> str:
 
 def _resource(operation: Operation[Any, Any], entity_type: str) -> Resource:
     arguments = _shape(operation.arguments, defaults=True)
-    return Resource(operation.name, entity_type, arguments, _shape(operation.facts, defaults=False))
+    facts = _shape(operation.facts, defaults=False)
+    return Resource(operation.name, entity_type, arguments, facts, operation.counts is not None)
 
 
 def _shape(model: type[BaseModel], *, defaults: bool) -> Shape:

@@ -105,6 +105,14 @@ class Operation(Generic[P, R]):
 
     def preview(self, function: Callable[P, Awaitable[F]]) -> Callable[P, Awaitable[F]]:
         """Declare the read-only preview; its parameters are the operation's without the execution."""
+        _check_async(function, f"The preview of {self.name}")
+        parameters = list(inspect.signature(function).parameters)
+        if sorted(parameters) != sorted(self.arguments.model_fields):
+            raise DeskError(
+                f"The preview of {self.name} takes {', '.join(parameters) or 'nothing'}, but the operation's parameters"
+                f" are {', '.join(self.arguments.model_fields)}.",
+                "Give the preview the operation's parameters, without the execution.",
+            )
         facts = get_type_hints(function).get("return")
         if not (isinstance(facts, type) and issubclass(facts, Facts)):
             raise DeskError(f"The preview of {self.name} does not say which Facts it returns.")
@@ -117,6 +125,7 @@ class Operation(Generic[P, R]):
         self, function: Callable[[Execution], Awaitable[R | None]]
     ) -> Callable[[Execution], Awaitable[R | None]]:
         """Declare how to find out afterwards: a receipt means it happened, None proves that nothing did."""
+        _check_async(function, f"The lookup of {self.name}")
         self.run_lookup = function
         return function
 
@@ -124,6 +133,7 @@ class Operation(Generic[P, R]):
         self, function: Callable[[Execution, R], Awaitable[Receipt]]
     ) -> Callable[[Execution, R], Awaitable[Receipt]]:
         """Declare how an executed operation is undone, by a linked ticket of its own."""
+        _check_async(function, f"The undo of {self.name}")
         self.run_undo = function
         return function
 
@@ -318,8 +328,14 @@ def explain(error: ValidationError) -> str:
     return f"The arguments are not accepted: {'; '.join(mistakes[:8])}."
 
 
+def _check_async(function: Callable[..., Any], what: str) -> None:
+    if not inspect.iscoroutinefunction(function):
+        raise DeskError(f"{what} is not an async function.", "Write 'async def'.")
+
+
 def _named(function: Callable[..., Any]) -> tuple[str, str]:
     name = function.__name__
+    _check_async(function, f"The function {name}")
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", name):
         raise DeskError(f"The function name {name} is not usable as a tool name.", "Use lower case and underscores.")
     description = inspect.getdoc(function) or ""

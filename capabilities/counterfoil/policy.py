@@ -198,19 +198,13 @@ def _attributes(resource: Resource, question: Question) -> dict[str, Any]:
 
 def _circumstances(question: Question) -> dict[str, Any]:
     """The context without evidence; counters include the operation that is asked about."""
-    total = Decimal(0)
+    counters: dict[str, Any] = {"count_24h": question.counters.count + 1}
     if question.operation.counts is not None:
         if question.amount is None:
             raise ValueError("the operation counts an amount, but none was given")
         total = question.counters.total + question.amount.amount
-    return {
-        "tainted": question.tainted,
-        "unguarded": question.unguarded,
-        "counters": {
-            "count_24h": question.counters.count + 1,
-            "total_24h": str(total.quantize(Decimal("0.0001"), ROUND_CEILING)),
-        },
-    }
+        counters["total_24h"] = str(total.quantize(Decimal("0.0001"), ROUND_CEILING))
+    return {"tainted": question.tainted, "unguarded": question.unguarded, "counters": counters}
 
 
 def _evidence(rung: Rung, roles: Iterable[str]) -> dict[str, Any]:

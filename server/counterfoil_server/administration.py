@@ -7,7 +7,7 @@ use them; the socket has the folder's rights.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from counterfoil import leaves, roster
@@ -15,6 +15,7 @@ from counterfoil.authority import Authority
 from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
 from counterfoil.roster import record_digest, verify_roster
+from counterfoil.scopes import check_scope
 from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, StoredStatement
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.bearer import new_token, token_digest
@@ -114,14 +115,31 @@ class Administration:
 
     async def revoke(self, *, scope: str, reason: str = "revoked by an administrator") -> JSONObject:
         """End what is open in the scope; answers how many tickets were revoked, executing, and done."""
+        await self._check_known(scope)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
         return {"scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done}
 
     async def suspend(self, *, scope: str, reason: str = "suspended by an administrator") -> JSONObject:
         """Bar the scope until resumed."""
+        await self._check_known(scope)
         await self._authority.suspend(scope, reason)
         return {"scope": scope, "suspended": True}
+
+    async def _check_known(self, scope: str) -> None:
+        """Refuse a name that is surely mistyped: whoever stops something must not believe that it is stopped."""
+        kind, _, name = check_scope(scope).partition(":")
+        known: Iterable[str]
+        if kind == "operation":
+            known = self._authority.judge.desk.operations
+        elif kind == "principal":
+            known = {found.id for found in await self._authority.store.principals()}
+        elif kind == "ticket":
+            known = {name} if await self._authority.store.ticket(name) else ()
+        else:
+            return
+        if name not in known:
+            raise UnknownName(f"There is no {kind} {name!r}; nothing was stopped.", "Check the name and try again.")
 
     async def resume(self, *, scope: str) -> JSONObject:
         """Lift a suspension."""

@@ -1,6 +1,7 @@
 """The console script ``counterfoil``: it needs the extra ``[server]``, and says how to install it where it is missing.
 
-This module and the packages above it import nothing of the extra. A server that is installed but fails to import is shown as what it is, never as a missing extra.
+This module and the packages above it import nothing of the extra. A server that is installed but fails to import is
+shown as what it is, never as a missing extra.
 """
 
 from __future__ import annotations

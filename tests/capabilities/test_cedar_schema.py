@@ -118,7 +118,7 @@ def accepts(desk: Desk, condition: str, action: str = "adjust_invoice") -> bool:
         'resource.facts has guard && resource.facts.guard == "v1"',
         "context.holder_link && context.holder_passkey && context.holder_passkey_bound && context.code_typed",
         "context.staff.finance >= 1 && context.waited > 3600",
-        'context.counters.count_24h < 3 && context.counters.total_24h.lessThanOrEqual(decimal("50.00"))',
+        "context.counters.count_24h < 3",
         "context.tainted || context.unguarded",
     ],
 )
@@ -141,6 +141,14 @@ def test_policies_can_speak_of_everything_declared(condition: str) -> None:
 )
 def test_policies_cannot_speak_of_anything_else_or_mix_types(condition: str) -> None:
     assert not accepts(invoice_desk("finance"), condition)
+
+
+def test_T45_a_days_sum_is_known_only_where_amounts_are_counted() -> None:
+    limit = 'context.counters.total_24h.lessThanOrEqual(decimal("50.00"))'
+    desk = invoice_desk("finance")
+    assert not accepts(desk, limit)
+    desk.operations["adjust_invoice"].counts = "amount"
+    assert accepts(desk, limit)
 
 
 @pytest.mark.parametrize("evidence", ["context.holder_passkey", "context.code_typed", "context.waited > 1"])

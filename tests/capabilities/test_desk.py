@@ -69,7 +69,7 @@ NAMES = {name: value for name, value in globals().items() if not name.startswith
 
 def function(source: str) -> Callable[..., Awaitable[Any]]:
     """The function ``f`` of a source, whose annotations may use this module's names."""
-    scope: dict[str, Any] = {**NAMES, "Node": Node, "Row": Row}
+    scope: dict[str, Any] = {**NAMES, "Node": Node, "Row": Row, "LabelledFacts": LabelledFacts}
     exec(compile(source, "desk.py", "exec", dont_inherit=True), scope)  # noqa: S102 - our own text
     found: Callable[..., Awaitable[Any]] = scope["f"]
     return found
@@ -317,11 +317,11 @@ def test_T26_every_word_that_people_relied_on_changes_the_operations_digest() ->
             parameters=changes.get("parameters", ACCOUNT + ", item: str = 'a'"), doc=changes.get("doc", "Do it.")
         )
         declared = desk.operation(title=changes.get("title", "Do"), counts=changes.get("counts"))(function(source))
-        declared.preview(changes.get("preview", preview))
+        declared.preview(look(source, changes.get("facts", "Facts")))
         return declared.digest
 
-    async def more(account: Account) -> LabelledFacts:
-        raise NotImplementedError
+    def look(source: str, facts: str) -> Callable[..., Awaitable[Any]]:
+        return function(source.replace("execution: Execution, ", "").replace("-> Receipt", f"-> {facts}"))
 
     digests = [
         variant(),
@@ -331,7 +331,7 @@ def test_T26_every_word_that_people_relied_on_changes_the_operations_digest() ->
         variant(parameters=ACCOUNT + ", other: str = 'a'"),
         variant(parameters=ACCOUNT + ", item: Money"),
         variant(parameters=ACCOUNT + ", item: Money", counts="item"),
-        variant(preview=more),
+        variant(facts="LabelledFacts"),
     ]
     assert len(set(digests)) == len(digests)
     assert variant() == digests[0]
@@ -341,6 +341,31 @@ class LabelledFacts(Facts):
     """A fact more."""
 
     score: int = shown(default=0)
+
+
+@pytest.mark.parametrize("source", ["def f(execution: Execution, account: Account) -> Receipt:\n    'Do it.'"])
+def test_an_operation_that_is_not_async_is_refused(source: str) -> None:
+    with pytest.raises(DeskError, match="async"):
+        empty_desk().operation(function(source))
+
+
+def test_a_read_that_is_not_async_is_refused() -> None:
+    with pytest.raises(DeskError, match="async"):
+        empty_desk().read(function("def f() -> str:\n    'Say it.'"))
+
+
+@pytest.mark.parametrize("what", ["preview", "lookup", "undo"])
+def test_a_function_beside_an_operation_that_is_not_async_is_refused(what: str) -> None:
+    declared = empty_desk().operation(function(f"async def f({ACCOUNT}) -> Receipt:\n    'Do it.'"))
+    with pytest.raises(DeskError, match="async"):
+        getattr(declared, what)(function("def f(account: Account) -> Facts: ..."))
+
+
+@pytest.mark.parametrize("parameters", ["", "account: Account, more: str", "acount: Account"])
+def test_a_preview_with_other_parameters_is_refused_at_load_as_well(parameters: str) -> None:
+    declared = empty_desk().operation(function(f"async def f({ACCOUNT}) -> Receipt:\n    'Do it.'"))
+    with pytest.raises(DeskError, match="the operation's parameters are account"):
+        declared.preview(function(f"async def f({parameters}) -> Facts: ..."))
 
 
 # Reads ----------------------------------------------------------------------------------------------------------------

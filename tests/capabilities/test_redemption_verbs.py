@@ -22,7 +22,7 @@ from counterfoil.errors import (
     WrongState,
 )
 from counterfoil.judgement import signed_statement
-from counterfoil.keys import SigningKey
+from counterfoil.keys import KeyRing, SigningKey
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
 from counterfoil.recipients import EXECUTED
 from counterfoil.rungs import Rung
@@ -231,6 +231,7 @@ async def test_every_failure_of_the_capability_reads_the_same(world: World) -> N
         (one.id, sign(key, CAPABILITY_TYPE, claims | {"ticket": other.id})),
         (one.id, sign(key, CAPABILITY_TYPE, claims | {"jti": claims_of(world, foreign).jti})),
         (one.id, sign(key, ORDER_TYPE, claims)),
+        ("cf_unknown", sign(key, CAPABILITY_TYPE, claims | {"ticket": "cf_unknown"})),
     ]
     said = set()
     for name, text in attempts:
@@ -364,8 +365,10 @@ async def test_a_capability_of_a_key_that_left_the_ring_is_worth_nothing(world: 
     gone = world.with_keys(ring.rotated(SigningKey.generate()))
     with pytest.raises(CapabilityRefused):
         await gone.redeem(ticket.id, capability)
-    with pytest.raises(CapabilityRefused):
-        await gone.mint(ticket.id)
+    unrelated = world.with_keys(KeyRing(SigningKey.generate(), SigningKey.generate()))
+    for authority in (gone, unrelated):
+        with pytest.raises(CapabilityRefused):
+            await authority.mint(ticket.id)
     assert (await once.redeem(ticket.id, capability))[0].state is State.EXECUTING
 
 

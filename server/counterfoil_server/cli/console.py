@@ -202,7 +202,7 @@ def _cell(value: Text | str) -> Text:
 
 
 def _printable(text: str) -> str:
-    """The same JSON with what a terminal might obey or hide as escapes; JSON itself escapes only the oldest controls."""
+    """The same JSON, with escapes for what a terminal might obey or hide; JSON asks only for those below U+0020."""
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,12 @@ from server.cli.office import Office, Program, Served
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _own_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each office loads its own module ``desk``, not one that another test of this process has loaded."""
+    monkeypatch.delitem(sys.modules, "desk", raising=False)
 
 
 @pytest.fixture(scope="session")

@@ -189,7 +189,16 @@ def test_a_suspension_is_listed_until_it_is_resumed(office: Office) -> None:
     assert office.json("suspensions") == []
 
 
+@pytest.mark.parametrize("scope", ["operation:payy", "principal:bott", "ticket:cf_nothing"])
+def test_a_mistyped_name_is_not_believed_to_be_stopped(office: Office, scope: str) -> None:
+    for verb in ("suspend", "revoke"):
+        ran = office.run(verb, scope)
+        assert ran.code == 1
+        assert "nothing was stopped" in ran.said
+
+
 def test_a_final_revocation_cannot_be_resumed(office: Office) -> None:
+    office.run("principals", "add", "bot")
     assert "barred for good" in office.run("revoke", "principal:bot").said
     ran = office.run("resume", "principal:bot", "--json")
     assert (ran.code, ran.error["code"]) == (1, "wrong_state")
