@@ -78,7 +78,8 @@ class NewTicket:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What happened, or may still happen, on one account with one operation and currency in a span of time."""
+    """What happened, or may still happen, on one account with one operation in a span of time: how often in any
+    currency, and how much in one."""
 
     count: int
     total: Decimal
@@ -226,8 +227,8 @@ class Store(Protocol):
     async def counters(
         self, *, account: str, operation: str, currency: str | None, since: int, states: Sequence[State], excluding: str
     ) -> Counters:
-        """Count and sum of the account's tickets of this operation and currency in ``states``, requested or redeemed
-        since then, except ``excluding``."""
+        """Of the account's tickets of this operation in ``states``, requested or redeemed since then, except
+        ``excluding``: how many, and the sum of those in this currency."""
 
     async def add_statement(
         self, statement: StoredStatement, *, nonce: str, leaf: LeafDraft, step: Step | None

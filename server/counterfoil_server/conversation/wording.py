@@ -89,7 +89,7 @@ def said_of(state: State, *, collected: bool) -> tuple[str, str]:
 
 HELD = f"It was confirmed and now waits, so that the account's holder can still object. {NOT_DONE}"
 
-ASK_AGAIN = "If the user still wants it, request it again."
+ASK_AGAIN = "If the user still wants it, the same request can be made again 24 hours after the first one."
 
 SAID: dict[State, tuple[str, str]] = {
     State.PENDING: (

@@ -121,10 +121,13 @@ class Ledger:
     def counters(
         self, *, account: str, operation: str, currency: str | None, since: int, nothing_done: str
     ) -> Counters:
-        """Effects on the account since then that happened or may have; those ended by ``nothing_done`` do not count."""
+        """Effects on the account since then that happened or may have: how many, and the sum of those in the currency.
+
+        Those ended by ``nothing_done`` do not count.
+        """
         row = self._read(
-            "SELECT count(*), coalesce(sum(amount), 0) FROM effect WHERE account = ? AND operation = ?"
-            " AND currency = ? AND started_at >= ? AND event IS NOT ?",
+            "SELECT count(*), coalesce(sum(iif(currency = ?3, amount, 0)), 0) FROM effect"
+            " WHERE account = ?1 AND operation = ?2 AND started_at >= ?4 AND event IS NOT ?5",
             (account, operation, currency or "", since, nothing_done),
         )
         count, units = row or (0, 0)

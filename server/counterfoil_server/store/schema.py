@@ -57,7 +57,7 @@ FIRST = (
     "CREATE INDEX ticket_by_state ON ticket (state)",
     """
     CREATE INDEX ticket_by_counter
-    ON ticket (account, state, operation, currency, coalesce(redeemed_at, requested_at), amount)
+    ON ticket (account, state, operation, coalesce(redeemed_at, requested_at), currency, amount)
     WHERE planned = 1
     """,
     "CREATE TABLE envelope (ticket INTEGER PRIMARY KEY REFERENCES ticket (number), body BLOB NOT NULL) STRICT",

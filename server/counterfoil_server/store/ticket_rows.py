@@ -54,9 +54,10 @@ _HALF = 10_000_000_000
 """Sums are added in two halves, because SQLite's integer sum would overflow at the tenth largest amount."""
 
 SELECT_COUNTERS = (
-    "SELECT count(*), sum(amount / 10000000000), sum(amount % 10000000000) FROM ticket "
-    "WHERE account = ? AND operation = ? AND currency IS ? AND coalesce(redeemed_at, requested_at) >= ? "
-    "AND planned = 1 AND id <> ?"
+    "SELECT count(*), sum(iif(currency IS ?3, amount / 10000000000, 0)), "
+    "sum(iif(currency IS ?3, amount % 10000000000, 0)) FROM ticket "
+    "WHERE account = ?1 AND operation = ?2 AND coalesce(redeemed_at, requested_at) >= ?4 "
+    "AND planned = 1 AND id <> ?5"
 )
 
 
@@ -81,7 +82,7 @@ def scaled(amount: Decimal | None) -> int | None:
 
 
 def counters_query(states: Iterable[State]) -> str:
-    """Count and sums over ``states`` for (account, operation, currency, since, excluded ticket)."""
+    """Count of all and sums in one currency over ``states``; for (account, operation, currency, since, excluded)."""
     return f"{SELECT_COUNTERS} AND state IN {spelled(states)}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -97,7 +98,14 @@ async def test_no_hot_verb_scans_a_table(path: Path, clock: HandClock, monkeypat
     scans = {}
     with closing(sqlite3.connect(path)) as connection:
         for sql in statements:
-            blanks: Any = dict.fromkeys(_names(sql), None) if ":" in sql else (None,) * sql.count("?")
+            numbered = [int(number) for number in re.findall(r"\?(\d)", sql)]
+            blanks: Any = (None,) * max(numbered, default=sql.count("?"))
+            if ":" in sql:
+                blanks = dict.fromkeys(_names(sql), None)
+                dict.fromkeys(_names(sql), None)
+                if ":" in sql
+                else (None,) * (int(max(re.findall(r"\?(\d)", sql), default=0)) or sql.count("?"))
+            )
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", blanks)]
             bad = [line for line in plan if _walks(line, sql) and not _harmless(line, sql)]
             if bad:
