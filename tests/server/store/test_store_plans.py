@@ -102,10 +102,6 @@ async def test_no_hot_verb_scans_a_table(path: Path, clock: HandClock, monkeypat
             blanks: Any = (None,) * max(numbered, default=sql.count("?"))
             if ":" in sql:
                 blanks = dict.fromkeys(_names(sql), None)
-                dict.fromkeys(_names(sql), None)
-                if ":" in sql
-                else (None,) * (int(max(re.findall(r"\?(\d)", sql), default=0)) or sql.count("?"))
-            )
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", blanks)]
             bad = [line for line in plan if _walks(line, sql) and not _harmless(line, sql)]
             if bad:
