@@ -1,15 +1,22 @@
-"""The measure: a bare server on the same SDK with one tool of the same result, and nothing else."""
+"""The measure: a bare server on the same SDK with the same tool over the same shop's records, and nothing else."""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel.server import Server
 
-DAYS = [{"day": day, "opens": "09:00", "closes": "17:00"} for day in ("Monday", "Tuesday", "Wednesday", "Thursday")]
+sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk"))
+
+from business import Business
+
+SHOP = Business(Path(os.environ["SUPPORT_DESK_DATABASE"]))
 SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {"days": {"type": "array", "items": {"type": "object"}}},
@@ -29,9 +36,11 @@ async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
 
 
 async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-    """The one result."""
+    """The one result, as the shop's records have it now."""
+    days = [{"day": day, "opens": opens, "closes": closes} for day, opens, closes in SHOP.opening_hours()]
+    structured = {"days": days}
     return types.CallToolResult(
-        content=[types.TextContent(type="text", text=str(DAYS))], structured_content={"days": DAYS}
+        content=[types.TextContent(type="text", text=json.dumps(structured))], structured_content=structured
     )
 
 

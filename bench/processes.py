@@ -65,7 +65,11 @@ async def running(
     """Start the server and wait for its first answer to a tool call; end it afterwards."""
     begun = time.perf_counter()
     child = subprocess.Popen(
-        [sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, stdout=subprocess.DEVNULL
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     process = Process(child, f"http://127.0.0.1:{port}/mcp", token, 0.0)
     try:

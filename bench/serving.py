@@ -63,12 +63,12 @@ async def measure() -> dict[str, float]:
         our_command = ["-m", "counterfoil_server.cli", "--config", str(settings), "serve", "--no-notices"]
         starts: dict[str, list[float]] = {"bare": [], "ours": []}
         for _ in range(STARTS):
-            async with running(bare_command, ports[0], None, {}) as bare:
+            async with running(bare_command, ports[0], None, environment) as bare:
                 starts["bare"].append(bare.started_in)
             async with running(our_command, ports[1], token, environment) as ours:
                 starts["ours"].append(ours.started_in)
         async with AsyncExitStack() as stack:
-            bare = await stack.enter_async_context(running(bare_command, ports[0], None, {}))
+            bare = await stack.enter_async_context(running(bare_command, ports[0], None, environment))
             ours = await stack.enter_async_context(running(our_command, ports[1], token, environment))
             reads, requests, resident = await _calls(stack, bare, ours)
     return {

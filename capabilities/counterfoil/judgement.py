@@ -62,6 +62,7 @@ class Judge:
         self._trust = trust
         self._log_key = log_key
         self._roster: tuple[str, Roster] | None = None
+        self._told: tuple[tuple[int, int], Roster] | None = None
 
     @property
     def trust(self) -> RosterTrust:
@@ -76,6 +77,13 @@ class Judge:
         if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
             self._roster = (fingerprint, verify_roster(records, enrolments, self.trust))
         return self._roster[1]
+
+    async def roster_to_tell(self) -> Roster:
+        """The roster as it was last verified, unless it has grown since: good enough to know who is told, no more."""
+        size = await self.store.roster_size()
+        if self._told is None or self._told[0] != size:
+            self._told = (size, await self.roster())
+        return self._told[1]
 
     async def preview(
         self, operation: Operation[Any, Any], argument_bytes: bytes, account: Account | None

@@ -28,7 +28,7 @@ from counterfoil.cedar_schema import ACCOUNT_TYPE, PRINCIPAL_TYPE, Resource, ced
 from counterfoil.desk import Desk, Operation
 from counterfoil.errors import PolicyError
 from counterfoil.policy_text import actions_of, read_policy, words_of
-from counterfoil.rungs import ASSURANCES, Rung, minimal
+from counterfoil.rungs import ASSURANCES, Ladder, Rung
 from counterfoil.store import Counters
 from counterfoil.values import Money
 
@@ -87,6 +87,7 @@ class Policy:
     desk: Desk
     roles: tuple[str, ...]
     resources: Mapping[str, Resource]
+    ladders: Mapping[str, Ladder]
     handle: cedarpy.PolicySet
     schema: cedarpy.Schema
     policies: tuple[pst.Template, ...]
@@ -103,6 +104,7 @@ class Policy:
             desk=desk,
             roles=tuple(dict.fromkeys(desk.roles)),
             resources=found,
+            ladders={name: Ladder.of(desk.ladder_of(operation)) for name, operation in desk.operations.items()},
             handle=read.handle,
             schema=schema,
             policies=read.policies,
@@ -113,26 +115,21 @@ class Policy:
 
         Raises :class:`PolicyError` where a rung is allowed and one that asks for more is refused.
         """
-        ladder: list[Rung] = []
-        for rung in self.desk.ladder_of(question.operation):
-            if not rung.is_empty and rung not in ladder:
-                ladder.append(rung)
-        verdicts = self._ask_to_execute(question, ladder)
-        allowed = [rung for rung, verdict in zip(ladder, verdicts, strict=True) if verdict.allowed]
+        ladder = self.ladders.get(question.operation.name, Ladder.of(()))
+        verdicts = self._ask_to_execute(question, ladder.rungs)
+        allowed = {place for place, verdict in enumerate(verdicts) if verdict.allowed}
         if not allowed:
-            strongest = [
-                verdict for rung, verdict in zip(ladder, verdicts, strict=True) if not _is_exceeded(rung, ladder)
-            ]
-            reasons = _distinct(reason for verdict in strongest for reason in verdict.reasons)
+            reasons = _distinct(reason for place in ladder.strongest() for reason in verdicts[place].reasons)
             return Requirements((), reasons or (NOTHING_PERMITS,))
-        if any(rung not in allowed and rung.covers(weaker) for rung in ladder for weaker in allowed):
+        if not ladder.is_upward(allowed):
             raise PolicyError(
                 f"The policy refuses {question.operation.name} with more evidence where it allows it with less.",
                 "Write each rule so that more evidence never loses permission.",
             )
-        rungs = minimal(allowed)
+        least = ladder.minimal(allowed)
         return Requirements(
-            rungs, _distinct(reason for rung in rungs for reason in verdicts[ladder.index(rung)].reasons)
+            tuple(ladder.rungs[place] for place in least),
+            _distinct(reason for place in least for reason in verdicts[place].reasons),
         )
 
     def allows(self, question: Question, evidence: Rung) -> Verdict:
@@ -165,11 +162,12 @@ class Policy:
                 "action": {"type": "Action", "id": f"{resource.operation}{suffix}"},
                 "resource": uid,
             }
+            # The entity holds what others wrote and is checked against the schema; the contexts are made right here, of
+            # truth values, whole numbers and one decimal, and checking each would cost as much as deciding.
             answers = cedarpy.is_authorized_batch(
                 [request | {"context": json.dumps({**common, **each})} for each in evidence],
                 self.handle,
-                json.dumps([entity]),
-                self.schema,
+                cedarpy.Entities.from_json_str(json.dumps([entity]), self.schema),
             )
             if len(answers) != len(evidence):
                 raise ValueError("Cedar did not answer every question")
@@ -203,7 +201,8 @@ def _circumstances(question: Question) -> dict[str, Any]:
         if question.amount is None:
             raise ValueError("the operation counts an amount, but none was given")
         total = question.counters.total + question.amount.amount
-        counters["total_24h"] = str(total.quantize(Decimal("0.0001"), ROUND_CEILING))
+        amount = str(total.quantize(Decimal("0.0001"), ROUND_CEILING))
+        counters["total_24h"] = {"__extn": {"fn": "decimal", "arg": amount}}
     return {"tainted": question.tainted, "unguarded": question.unguarded, "counters": counters}
 
 
@@ -213,11 +212,6 @@ def _evidence(rung: Rung, roles: Iterable[str]) -> dict[str, Any]:
     holder = {f"holder_{name}": level >= ASSURANCES.index(name) for name in ASSURANCES if name != "none"}
     staff = {role: rung.staff.get(role, 0) for role in roles}
     return {**holder, "staff": staff, "code_typed": rung.code, "waited": rung.hold}
-
-
-def _is_exceeded(rung: Rung, ladder: Iterable[Rung]) -> bool:
-    """Whether another rung of the ladder asks for more."""
-    return any(other != rung and other.covers(rung) for other in ladder)
 
 
 def _words(policies: Iterable[pst.Template]) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ class RequestVerbs(Door):
         )
         asked_for = [envelope.principal, envelope.conversation, envelope.operation, envelope.arguments]
         amount = operation.counted(envelope.arguments.encode())
-        roster = await self.judge.roster()
+        roster = await self.judge.roster_to_tell()
         created, _ = await self.store.create_ticket(
             NewTicket(
                 ticket=ticket,

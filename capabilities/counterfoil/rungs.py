@@ -6,7 +6,8 @@ less of anything else covers the other. Requirements are the minimal rungs with 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -77,7 +78,37 @@ def default_ladder(roles: Iterable[str]) -> tuple[Rung, ...]:
     return (base, *(base.model_copy(update={"staff": {role: count}}) for count in (1, 2) for role in roles))
 
 
-def minimal(rungs: Iterable[Rung]) -> tuple[Rung, ...]:
-    """Those that cover no other one, in the order given."""
-    every = tuple(rungs)
-    return tuple(rung for rung in every if not any(other != rung and rung.covers(other) for other in every))
+@dataclass(frozen=True, slots=True)
+class Ladder:
+    """Distinct rungs, and by their places which one covers which other."""
+
+    rungs: tuple[Rung, ...]
+    covers: frozenset[tuple[int, int]]
+
+    @staticmethod
+    def of(rungs: Iterable[Rung]) -> Ladder:
+        """The ladder of those rungs that ask for something, compared once."""
+        found: list[Rung] = []
+        for rung in rungs:
+            if not rung.is_empty and rung not in found:
+                found.append(rung)
+        places = range(len(found))
+        pairs = {(i, j) for i in places for j in places if i != j and found[i].covers(found[j])}
+        return Ladder(tuple(found), frozenset(pairs))
+
+    def strongest(self) -> list[int]:
+        """The places of those that no other one covers."""
+        covered = {weaker for _, weaker in self.covers}
+        return [place for place in range(len(self.rungs)) if place not in covered]
+
+    def minimal(self, allowed: Set[int]) -> list[int]:
+        """The places of those allowed that cover no other allowed one."""
+        return [place for place in sorted(allowed) if not any((place, other) in self.covers for other in allowed)]
+
+    def least(self) -> tuple[Rung, ...]:
+        """The minimal rungs of the whole ladder."""
+        return tuple(self.rungs[place] for place in self.minimal(set(range(len(self.rungs)))))
+
+    def is_upward(self, allowed: Set[int]) -> bool:
+        """Whether everything that asks for more than an allowed one is allowed too."""
+        return all(stronger in allowed for stronger, weaker in self.covers if weaker in allowed)

@@ -298,6 +298,9 @@ class Store(Protocol):
     async def roster_records(self) -> list[str]:
         """Signed by the roster key, in order of version."""
 
+    async def roster_size(self) -> tuple[int, int]:
+        """How many roster records and enrolments there are; both only grow. Cheap."""
+
     async def add_enrolment(
         self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()
     ) -> None:

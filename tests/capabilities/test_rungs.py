@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from counterfoil.rungs import ASSURANCES, Rung, default_ladder, duration, minimal
+from counterfoil.rungs import ASSURANCES, Ladder, Rung, default_ladder, duration
 
 RUNGS = st.builds(
     Rung,
@@ -52,10 +52,21 @@ def test_covering_is_an_order(one: Rung, other: Rung, third: Rung) -> None:
 
 @given(st.lists(RUNGS, max_size=6))
 def test_minimal_rungs_are_what_everything_else_covers(rungs: list[Rung]) -> None:
-    least = minimal(rungs)
-    assert all(any(rung.covers(lower) for lower in least) for rung in rungs)
+    asking = [rung for rung in rungs if not rung.is_empty]
+    least = Ladder.of(rungs).least()
+    assert all(any(rung.covers(lower) for lower in least) for rung in asking)
     assert not any(one != other and one.covers(other) for one in least for other in least)
-    assert list(least) == [rung for rung in rungs if rung in least]
+    assert list(least) == list(dict((rung.model_dump_json(), rung) for rung in asking if rung in least).values())
+
+
+@given(st.lists(RUNGS, max_size=5), st.data())
+def test_what_may_be_allowed_is_upward(rungs: list[Rung], data: st.DataObject) -> None:
+    ladder = Ladder.of(rungs)
+    places = range(len(ladder.rungs))
+    allowed = {place for place in places if data.draw(st.booleans())}
+    pairs = [(i, j) for i in places for j in places if i != j and ladder.rungs[i].covers(ladder.rungs[j])]
+    assert ladder.is_upward(allowed) == all(stronger in allowed for stronger, weaker in pairs if weaker in allowed)
+    assert ladder.strongest() == [place for place in places if place not in {weaker for _, weaker in pairs}]
 
 
 def test_only_the_rung_that_asks_for_nothing_is_empty() -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from counterfoil.desk import Operation
-from counterfoil.rungs import Rung, minimal
+from counterfoil.rungs import Rung
 from counterfoil.tickets import State
 
 NOT_DONE = "Nothing has been done yet."
@@ -59,7 +59,7 @@ def request_next(match_code: str) -> str:
 
 def least(ladder: Sequence[Rung]) -> tuple[str, ...]:
     """The least that is ever asked for: one clause per alternative."""
-    return tuple(rung.in_words() for rung in minimal(rung for rung in ladder if not rung.is_empty))
+    return tuple(rung.in_words() for rung in Ladder.of(ladder).least())
 
 
 def every(ladder: Sequence[Rung]) -> tuple[str, ...]:

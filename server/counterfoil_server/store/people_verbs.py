@@ -68,6 +68,9 @@ def add_enrolment(
     insert_notices(transaction, None, notices)
 
 
+ROSTER_SIZE = "SELECT (SELECT max(version) FROM roster_record), (SELECT max(number) FROM enrolment)"
+
+
 class PeopleVerbs(Verbs):
     """Principals and the roster."""
 
@@ -99,6 +102,11 @@ class PeopleVerbs(Verbs):
     async def roster_records(self) -> list[str]:
         """In order of version."""
         return [row[0] for row in await self._readers.query("SELECT record FROM roster_record ORDER BY version")]
+
+    async def roster_size(self) -> tuple[int, int]:
+        """Of records and enrolments."""
+        records, enrolments = self._readers.lookup(ROSTER_SIZE, ())[0]
+        return int(records or 0), int(enrolments or 0)
 
     async def add_enrolment(
         self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()

@@ -7,7 +7,9 @@ Unknown, spent and expired invitations look alike (T32). Every channel that the 
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from types import ModuleType
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -32,7 +34,6 @@ from counterfoil_server.verification.passkeys import (
     challenge_of,
     request_options,
 )
-from counterfoil_server.verification.registration import creation_options, verify_registration
 from counterfoil_server.verification.secrets_kept import ENROLMENT, read_secret, secret_digest
 
 PURPOSE = "enrol"
@@ -48,6 +49,11 @@ class Invited:
     digest: str
     invitation: Invitation
     roster: Roster
+
+
+def registration() -> ModuleType:
+    """The module that registers passkeys, loaded when the first person enrols: it brings a library of 5 MB."""
+    return importlib.import_module("counterfoil_server.verification.registration")
 
 
 class Enrol:
@@ -72,7 +78,7 @@ class Enrol:
         challenge = await self._parts.challenges.make(PURPOSE, f"{invited.digest}:{visit.digest}")
         person = invited.invitation.person
         return JSONResponse(
-            creation_options(
+            registration().creation_options(
                 self._parts.party,
                 self._parts.organisation,
                 person=person,
@@ -90,7 +96,7 @@ class Enrol:
         challenge = await self._parts.challenges.spend(
             answer.response.client_data, PURPOSE, f"{invited.digest}:{visit.digest}"
         )
-        made = verify_registration(answer, challenge, self._parts.party)
+        made = registration().verify_registration(answer, challenge, self._parts.party)
         if made.id in invited.roster.credentials:
             raise StatementRefused("This passkey is enrolled already.", "Use another passkey.")
         now = self._parts.store.now()
