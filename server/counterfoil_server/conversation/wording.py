@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from counterfoil.desk import Operation
-from counterfoil.rungs import Rung
+from counterfoil.rungs import Ladder, Rung
 from counterfoil.tickets import State
 
 NOT_DONE = "Nothing has been done yet."
