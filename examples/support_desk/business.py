@@ -10,8 +10,9 @@ Nothing here knows Counterfoil. Amounts are whole cents; versions are the shop's
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,11 +104,12 @@ class Done:
 
 
 class Business:
-    """The shop's systems over one SQLite file. Every call opens its own connection: any thread may call."""
+    """The shop's systems over one SQLite file. Each thread has a connection of its own: any may call."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
         self._filled = False
+        self._open = threading.local()
 
     # Reading ----------------------------------------------------------------------------------------------------------
 
@@ -268,15 +270,18 @@ class Business:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection of its own, which sees what is committed."""
+        """This thread's connection, which sees what is committed."""
         if not self._filled:
             seed.create(self._database)
             self._filled = True
-        with closing(sqlite3.connect(self._database, isolation_level=None, timeout=5.0)) as database:
+        database: sqlite3.Connection | None = getattr(self._open, "database", None)
+        if database is None:
+            database = sqlite3.connect(self._database, isolation_level=None, timeout=5.0)
             database.row_factory = sqlite3.Row
             database.execute("PRAGMA synchronous = FULL")
             database.execute("PRAGMA foreign_keys = ON")
-            yield database
+            self._open.database = database
+        yield database
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

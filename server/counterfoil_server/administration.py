@@ -46,11 +46,13 @@ class Administration:
         verify_log: Callable[[], Awaitable[object]],
         follow_log: Callable[[], Awaitable[object]],
         forget_principals: Callable[[], None],
+        flush_calls: Callable[[], Awaitable[object]],
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
         self._follow_log = follow_log
         self._forget_principals = forget_principals
+        self._flush_calls = flush_calls
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
@@ -230,7 +232,8 @@ class Administration:
         return [notice(found) for found in await self._authority.store.notices(ticket, limit)]
 
     async def calls_list(self, *, limit: int = 50) -> list[JSONObject]:
-        """Recorded tool calls."""
+        """Recorded tool calls, those that wait to be written included."""
+        await self._flush_calls()
         return [
             {
                 "at": call.at,

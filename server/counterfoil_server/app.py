@@ -23,6 +23,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority, Times
 from counterfoil.errors import SettingsError, StoreFailed
@@ -194,6 +195,7 @@ def _wire(
         verify_log=store.verify_log,
         follow_log=executor.follow_log,
         forget_principals=conversation.forget_principals,
+        flush_calls=conversation.recorder.flush,
     )
     return Parts(
         configuration,
@@ -209,7 +211,7 @@ def _wire(
     )
 
 
-def application(parts: Parts, *, demo: Demo | None = None) -> Starlette:
+def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     """The HTTP application: MCP at ``/mcp``, the pages, ``/healthz``; in demo mode the mailbox as well."""
 
     @asynccontextmanager
@@ -230,7 +232,6 @@ def application(parts: Parts, *, demo: Demo | None = None) -> Starlette:
         return JSONResponse({"status": "ok"})
 
     routes = [
-        Route("/mcp", endpoint=parts.conversation.asgi_app()),
         Route("/healthz", health),
         *parts.verification.routes(),
     ]
@@ -238,13 +239,21 @@ def application(parts: Parts, *, demo: Demo | None = None) -> Starlette:
         routes += mailbox_routes(
             demo.mailbox, operator_code=demo.operator_code, organisation=parts.authority.judge.desk.name
         )
-    return Starlette(
+    pages = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=host_names(parts.configuration), www_redirect=False)
         ],
     )
+    conversation = parts.conversation.asgi_app()
+
+    async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
+        """MCP calls go straight to the conversation, which checks hosts itself; everything else is for the pages."""
+        to_conversation = scope["type"] == "http" and scope["path"] == "/mcp"
+        await (conversation if to_conversation else pages)(scope, receive, send)
+
+    return entrance
 
 
 async def serve(

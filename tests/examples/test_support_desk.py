@@ -135,7 +135,7 @@ def test_a_shop_that_eight_callers_open_at_once_is_filled_once(database: Path) -
         hours = [each.result() for each in [pool.submit(Business(database).opening_hours) for _ in range(8)]]
     assert [len(each) for each in hours] == [6] * 8
     assert rows(database, "PRAGMA journal_mode") == [("wal",)]
-    assert sorted(path.name for path in database.parent.iterdir() if path.suffix != ".db-wal") == ["shop.db"]
+    assert sorted(path.name for path in database.parent.iterdir() if path.suffix == ".db") == ["shop.db"]
 
 
 def test_a_shop_that_is_there_stays_as_it_is(shop: Business, database: Path) -> None:
