@@ -38,6 +38,10 @@ Topic = Literal["refunds", "returns", "delivery", "warranty", "account_recovery"
 Reason = Annotated[str, Field(min_length=3, max_length=120)]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$", max_length=254)]
 
+HOLDER = Rung(holder="passkey", code=True)
+MONEY = (HOLDER, *(HOLDER.model_copy(update={"staff": {"finance": count}}) for count in (1, 2)))
+"""What may be asked for before money leaves: the account holder, then one colleague in finance as well, then two."""
+
 ONE_DAY = 86_400
 """Seconds in which the old address can object to a new one that the holder did not confirm."""
 
@@ -139,7 +143,7 @@ def offer_information(desk: Desk, shop: Business) -> None:
 def offer_refunds(desk: Desk, shop: Business) -> None:
     """Money back, once per ticket and only on the payment that people looked at."""
 
-    @desk.operation(counts="amount")
+    @desk.operation(counts="amount", ladder=MONEY)
     async def refund(execution: Execution, account: Account, order_id: str, amount: Money) -> Receipt:
         """Refund part or all of an order to its original payment method."""
         try:
@@ -192,7 +196,7 @@ def offer_store_credit(desk: Desk, shop: Business) -> None:
     """Credit for a next order. Collected: once people have confirmed it, the AI itself redeems the ticket."""
     credit = StoreCredit(shop)
 
-    @desk.operation(title="Add store credit", counts="amount", delivery="collected")
+    @desk.operation(title="Add store credit", counts="amount", ladder=MONEY, delivery="collected")
     async def goodwill_credit(execution: Execution, account: Account, amount: Money, reason: Reason) -> Receipt:
         """Add store credit to a customer's account, to make up for something that went wrong."""
         try:
@@ -227,10 +231,9 @@ def offer_store_credit(desk: Desk, shop: Business) -> None:
 
 def offer_account_recovery(desk: Desk, shop: Business) -> None:
     """A new sign-in e-mail: by the holder's passkey, or where that is lost by two colleagues and a day's wait."""
-    holder = Rung(holder="passkey", code=True)
     colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
 
-    @desk.operation(title="Change the sign-in e-mail", ladder=[holder, colleagues])
+    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues])
     async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
         """Let a customer who can't sign in any more use another e-mail address to sign in."""
         try:
