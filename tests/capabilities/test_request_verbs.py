@@ -22,6 +22,7 @@ from counterfoil.errors import (
     UnknownTool,
     WrongState,
 )
+from counterfoil.leaves import administered
 from counterfoil.policy import FAILED, Question, Requirements
 from counterfoil.recipients import APPROVE, OBJECT
 from counterfoil.rungs import Rung
@@ -385,3 +386,13 @@ async def test_T54_an_unknown_account_and_a_failing_preview_ask_policy_and_count
         await world.request(account=account, order_id=order)
         seen.append(list(asked))
     assert seen == [["counters", "policy True"]] * 3
+
+
+async def test_whoever_joined_the_roster_since_the_last_request_is_told(world: World) -> None:
+    first = await world.request("close_account", account="A-3")
+    assert "new@example.com" not in {address for _, _, address in await told(world, first)}
+    invitation = world.office.invite("new", roles=["identity"])
+    version = len(world.office.records)
+    await world.store.add_roster_record(invitation, version=version, leaf=administered("roster"))
+    second = await world.request("close_account", share=0.25)
+    assert "new@example.com" in {address for _, _, address in await told(world, second)}

@@ -123,3 +123,25 @@ def head(office: Office) -> int:
         return ledger.head()[0]
     finally:
         ledger.close()
+
+
+def test_a_log_older_than_the_executor_has_read_is_found_and_how_to_accept_it(office: Office) -> None:
+    office.json("principals", "add", "bot")
+    with sqlite3.connect(office.state / "ledger.db") as database:
+        database.execute("INSERT INTO pinned VALUES ('log', 41, zeroblob(32))")
+    database.close()
+    code, found = examined(office)
+    assert code == 3
+    assert found["executor"]["status"] == "wrong"
+    assert "--accept-log" in found["executor"]["remedy"]
+
+
+def test_a_missing_ledger_beside_a_database_is_refused_and_not_made_anew(office: Office) -> None:
+    office.json("principals", "add", "bot")
+    for path in office.state.glob("ledger.db*"):
+        path.unlink()
+    ran = office.run("principals", "list")
+    assert ran.code != 0
+    assert "ledger" in ran.said
+    assert "Restore it from your backup" in ran.said
+    assert not (office.state / "ledger.db").exists()
