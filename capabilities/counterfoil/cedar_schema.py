@@ -15,8 +15,9 @@ Syntax: https://docs.cedarpolicy.com/schema/human-readable-schema.html.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, get_origin
 
 from pydantic import BaseModel
@@ -51,6 +52,52 @@ UNCOUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long
 COUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
 
 
+def _plain(kind: type) -> Callable[[Any], Any]:
+    def encode(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"not a {kind.__name__}")
+        return value
+
+    return encode
+
+
+_text, _truth = _plain(str), _plain(bool)
+
+
+def _long(value: Any) -> int:
+    if type(value) is not int or not -(2**63) <= value < 2**63:
+        raise ValueError("not a whole number of 64 bits")
+    return value
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, list | tuple):
+        raise ValueError("not a list")
+    return [_text(item) for item in value]
+
+
+def _money(value: Any) -> dict[str, Any]:
+    amount, currency = _two(value, "value", "currency")
+    return {"value": {"__extn": {"fn": "decimal", "arg": amount}}, "currency": currency}
+
+
+def _change(value: Any) -> dict[str, Any]:
+    before, after = _two(value, "before", "after")
+    return {"before": before, "after": after}
+
+
+def _two(value: Any, first: str, second: str) -> tuple[str, str]:
+    if not isinstance(value, dict) or value.keys() != {first, second}:
+        raise ValueError(f"not an object of {first} and {second}")
+    return _text(value[first]), _text(value[second])
+
+
+ENCODINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {"String": _text, "Long": _long, "Bool": _truth, "Set<String>": _texts, "Money": _money, "Change": _change}
+)
+"""For each type that an attribute can have, how a JSON value of it is spelled for Cedar; ``ValueError`` for others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attribute:
     """One argument or fact that policy sees. ``default`` (JSON) stands in where a tool call left it out."""
@@ -72,10 +119,21 @@ class Shape:
         parts = [f"{_name(each.name)}{'?' * each.optional}: {each.cedar_type}" for each in self.attributes]
         return f"{{ {', '.join(parts)} }}" if parts else "{}"
 
-    def record(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The record of JSON ``values``: the declared attributes only, None left out."""
-        found = {each.name: values.get(each.name, each.default) for each in self.attributes}
-        return {name: value for name, value in found.items() if value is not None}
+    def record(self, values: Mapping[str, Any], wanted: Container[str]) -> dict[str, Any]:
+        """The ``wanted`` attributes of JSON ``values`` as Cedar's JSON, None left out.
+
+        Raises ``ValueError`` where any declared attribute is missing, or is not of its type: Cedar itself would only
+        find the values unequal to what a rule compares them with.
+        """
+        found: dict[str, Any] = {}
+        for each in self.attributes:
+            value = values.get(each.name, each.default)
+            if value is None and each.optional:
+                continue
+            encoded = ENCODINGS[each.cedar_type](value)
+            if each.name in wanted:
+                found[each.name] = encoded
+        return found
 
 
 @dataclass(frozen=True, slots=True)

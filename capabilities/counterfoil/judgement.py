@@ -10,15 +10,17 @@ import asyncio
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.desk import Desk, Operation
 from counterfoil.display import display, display_digest
 from counterfoil.errors import BadJSON, CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.log import GROUP, check_link, group_salt
-from counterfoil.policy import Policy, Question, Requirements, Verdict
+from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
 from counterfoil.rungs import Rung
 from counterfoil.statements import Assertion
@@ -28,6 +30,9 @@ from counterfoil.values import Account, Facts, Money, NotExecuted, style_of
 
 COUNTER_WINDOW = 86400
 """Seconds over which policy's counters count."""
+
+NOTHING_COUNTED = Counters(0, Decimal(0))
+"""What is said of the past to a policy that does not look at it."""
 
 NOBODY = Account("nobody")
 """Whose records a preview reads when the directory knows no such account, so that it takes as long (T54)."""
@@ -40,7 +45,9 @@ class Judgement:
     evidence: Evidence
     reached: Rung
     statements: int
-    counters: Counters
+    counters: Counters | None
+    """None where the policy looks at none."""
+    currency: str | None
     counter_since: int
 
 
@@ -162,21 +169,18 @@ class Judge:
         self, operation: Operation[Any, Any], envelope: Envelope, facts: dict[str, object], counters: Counters
     ) -> Question:
         """What policy is asked."""
-        return Question(
-            operation=operation,
-            principal=envelope.principal,
-            account=envelope.account,
-            arguments=envelope.argument_values,
-            facts=facts,
-            tainted=envelope.signals.tainted,
-            unguarded=facts.get("guard") is None,
-            counters=counters,
-            amount=operation.counted(envelope.arguments.encode()),
-        )
+        amount = operation.counted(envelope.arguments.encode())
+        return _question(operation, envelope, facts, counters, amount)
 
-    async def counters(self, envelope: Envelope, amount: Money | None, *, planned: bool, now: int) -> Counters:
-        """What already happened (or, ``planned``, may still happen) in the window, without this ticket."""
-        return await self.store.counters(
+    async def _counted_question(
+        self, operation: Operation[Any, Any], envelope: Envelope, facts: dict[str, object], *, planned: bool, now: int
+    ) -> Question:
+        """What policy is asked, with what already happened (or, ``planned``, may still happen) in the window, without
+        this ticket."""
+        amount = operation.counted(envelope.arguments.encode())
+        if not self.policy.counts(operation.name):
+            return _question(operation, envelope, facts, NOTHING_COUNTED, amount)
+        counters = await self.store.counters(
             account=envelope.account or NOBODY,
             operation=envelope.operation,
             currency=amount.currency if amount else None,
@@ -184,23 +188,23 @@ class Judge:
             states=tuple(PLANNED if planned else COUNTED),
             excluding=envelope.ticket,
         )
+        return _question(operation, envelope, facts, counters, amount)
 
     async def requirements(self, envelope: Envelope, facts: Facts, now: int) -> Requirements:
         """The least evidence with which policy would allow it. Never raises: an error requires the impossible."""
-        operation = self.desk.operations[envelope.operation]
-        counters = await self.counters(envelope, operation.counted(envelope.arguments.encode()), planned=True, now=now)
+        operation, values = self.desk.operations[envelope.operation], facts.model_dump(mode="json")
+        question = await self._counted_question(operation, envelope, values, planned=True, now=now)
         try:
-            return self.policy.requirements(self.question(operation, envelope, facts.model_dump(mode="json"), counters))
+            return self.policy.requirements(question)
         except CounterfoilError as error:
             return Requirements((), (error.happened,))
 
     async def allows(
         self, envelope: Envelope, facts: dict[str, object], reached: Rung, now: int
-    ) -> tuple[Verdict, Counters]:
-        """The policy of today, with real evidence and counters."""
-        operation = self.operation(envelope)
-        counters = await self.counters(envelope, operation.counted(envelope.arguments.encode()), planned=False, now=now)
-        return self.policy.allows(self.question(operation, envelope, facts, counters), reached), counters
+    ) -> tuple[Verdict, Question]:
+        """The policy of today, with real evidence and counters; and what it was asked."""
+        question = await self._counted_question(self.operation(envelope), envelope, facts, planned=False, now=now)
+        return self.policy.allows(question, reached), question
 
     async def may_run(self, ticket: Ticket, now: int) -> Judgement:
         """Whether the ticket may be minted for and redeemed at ``now``; raises a refusal if not."""
@@ -211,10 +215,32 @@ class Judge:
         envelope = ticket.envelope
         if met(envelope.requirements, reached) is None:
             raise WrongState("The people whose consent it needs have not all signed, or its waiting time is not over.")
-        verdict, counters = await self.allows(envelope, envelope.fact_values or {}, reached, now)
+        verdict, asked = await self.allows(envelope, envelope.fact_values or {}, reached, now)
         if not verdict.allowed:
             raise PolicyRefuses("; ".join(verdict.reasons) or None)
-        return Judgement(evidence, reached, len(statements), counters, now - COUNTER_WINDOW)
+        currency = asked.amount.currency if asked.amount else None
+        counters = asked.counters if self.policy.counts(envelope.operation) else None
+        return Judgement(evidence, reached, len(statements), counters, currency, now - COUNTER_WINDOW)
+
+
+def _question(
+    operation: Operation[Any, Any],
+    envelope: Envelope,
+    facts: dict[str, object],
+    counters: Counters,
+    amount: Money | None,
+) -> Question:
+    return Question(
+        operation=operation,
+        principal=envelope.principal,
+        account=envelope.account,
+        arguments=envelope.argument_values,
+        facts=facts,
+        tainted=envelope.signals.tainted,
+        unguarded=facts.get("guard") is None,
+        counters=counters,
+        amount=amount,
+    )
 
 
 def signed_statement(stored: StoredStatement) -> SignedStatement:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import cedarpy
 from cedarpy import pst
 
+from counterfoil.asking import Path, Reads, paths_read
 from counterfoil.cedar_schema import Resource
 from counterfoil.errors import PolicyError
 from counterfoil.monotone import check_monotone, parts
@@ -27,11 +28,35 @@ TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|\S', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What is kept of one policy: Cedar's id of it, its effect, its words for people, and the actions of its head.
+
+    ``words`` is its ``@id`` or None; ``actions`` is None where it speaks of every action; ``reads`` are the paths into
+    resource and context that it mentions.
+    """
+
+    id: str
+    effect: str
+    words: str | None
+    actions: tuple[str, ...] | None
+    reads: frozenset[Path]
+
+    def names(self, action: str) -> bool:
+        """Whether the head names this action."""
+        return self.actions is not None and action in self.actions
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyText:
-    """A policy text that was read: Cedar's handle, and the policies in the order of the text."""
+    """A policy text that was read: Cedar's handle, and the rules in the order of the text."""
 
     handle: cedarpy.PolicySet
-    policies: tuple[pst.Template, ...]
+    rules: tuple[Rule, ...]
+
+    def reads(self, action: str) -> Reads:
+        """All that the rules read that speak of the action."""
+        spoken = (rule.reads for rule in self.rules if rule.actions is None or action in rule.actions)
+        return Reads(frozenset(path for paths in spoken for path in paths))
 
 
 def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resource], source: str) -> PolicyText:
@@ -55,16 +80,19 @@ def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resou
     for policy in policies:
         _check_has(policy, resources, _where(policy, lines, source))
         check_monotone(policy, _where(policy, lines, source))
-    return PolicyText(handle, policies)
+    return PolicyText(handle, tuple(_rule(policy, _where(policy, lines, source)) for policy in policies))
 
 
-def words_of(policy: pst.Template) -> str | None:
-    """The words shown to people: the policy's ``@id``, or None."""
+def _rule(policy: pst.Template, where: str) -> Rule:
+    reads = frozenset(paths_read(policy, where))
+    return Rule(policy.id, policy.effect, _words_of(policy), _actions_of(policy), reads)
+
+
+def _words_of(policy: pst.Template) -> str | None:
     return policy.annotations.get("id") or None
 
 
-def actions_of(policy: pst.Template) -> tuple[str, ...] | None:
-    """The ids of the actions that the policy's head names, or None where it speaks of every action."""
+def _actions_of(policy: pst.Template) -> tuple[str, ...] | None:
     match policy.action:
         case pst.ActionEq(entity=uid):
             return (uid.id,)
@@ -74,7 +102,7 @@ def actions_of(policy: pst.Template) -> tuple[str, ...] | None:
 
 
 def _check_action(policy: pst.Template, resources: Mapping[str, Resource], where: str) -> None:
-    actions = actions_of(policy)
+    actions = _actions_of(policy)
     if actions is None and policy.effect == "permit":
         raise PolicyError(
             f"{where} permits without naming an action, so it would also permit operations that are added later.",
@@ -111,7 +139,7 @@ def _remedy(mistake: str) -> str | None:
 
 def _check_has(policy: pst.Template, resources: Mapping[str, Resource], where: str) -> None:
     """Refuse ``has`` for what none of the operations in question declares."""
-    named = actions_of(policy)
+    named = _actions_of(policy)
     concerned = [each for each in resources.values() if named is None or {each.execute, each.unattended} & set(named)]
     declared: set[tuple[str, ...]] = {("account",), ("arguments",), ("facts",)}
     for each in concerned:
@@ -148,7 +176,7 @@ def _expressions(policy: pst.Template, where: str) -> Iterator[pst.Expr]:
 
 
 def _where(policy: pst.Template, lines: Mapping[str, int], source: str) -> str:
-    words = words_of(policy)
+    words = _words_of(policy)
     line = f", line {lines[policy.id]}" if policy.id in lines else ""
     return f"{source}{line}: the {policy.effect}{f' “{words}”' if words else ''}"
 

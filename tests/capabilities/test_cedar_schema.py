@@ -200,25 +200,79 @@ def test_two_operations_of_one_entity_type_are_refused() -> None:
         cedar_schema(desk_with("a_1", "a1"))
 
 
+GIVEN: dict[str, Any] = {
+    "account": "A-1",
+    "amount": {"value": "5.00", "currency": "EUR"},
+    "lines": ["x"],
+    "kind": "credit",
+    "has": "y",
+    "factor": 1.5,
+    "memo": None,
+    "unheard_of": 1,
+}
+EVERYTHING = {*GIVEN, "months", "notify", "fee"}
+
+
+def money(value: str) -> dict[str, Any]:
+    return {"value": {"__extn": {"fn": "decimal", "arg": value}}, "currency": "EUR"}
+
+
 def test_the_record_of_arguments_has_defaults_and_no_floats_nulls_or_extras() -> None:
     shape = resources(invoice_desk())["adjust_invoice"].arguments
-    given: dict[str, Any] = {
-        "account": "A-1",
-        "amount": {"value": "5.00", "currency": "EUR"},
-        "lines": ["x"],
-        "kind": "credit",
-        "has": "y",
-        "factor": 1.5,
-        "memo": None,
-        "unheard_of": 1,
-    }
-    record = shape.record(given)
     left_out = {"factor", "memo", "unheard_of"}
-    filled_in = {"months": 3, "notify": True, "fee": {"value": "1.50", "currency": "EUR"}}
-    assert record == {name: value for name, value in given.items() if name not in left_out} | filled_in
-    assert shape.record(given | {"months": 5, "notify": False})["months"] == 5
-    assert shape.record(given | {"notify": False})["notify"] is False
+    filled_in = {"months": 3, "notify": True, "fee": money("1.50"), "amount": money("5.00")}
+    record = shape.record(GIVEN, EVERYTHING)
+    assert record == {name: value for name, value in GIVEN.items() if name not in left_out} | filled_in
+    assert shape.record(GIVEN | {"months": 5, "notify": False}, EVERYTHING)["months"] == 5
+    assert shape.record(GIVEN | {"notify": False}, EVERYTHING)["notify"] is False
+
+
+def test_the_record_has_only_what_is_wanted() -> None:
+    shape = resources(invoice_desk())["adjust_invoice"].arguments
+    assert shape.record(GIVEN, {"amount", "memo"}) == {"amount": money("5.00")}
+    assert shape.record(GIVEN, set()) == {}
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"account": 1},
+        {"account": None},
+        {"amount": "5.00"},
+        {"amount": {"value": "5.00"}},
+        {"amount": {"value": 5, "currency": "EUR"}},
+        {"amount": {"value": "5.00", "currency": "EUR", "__extn": "x"}},
+        {"lines": "x"},
+        {"lines": ["x", {"__entity": {"type": "Account", "id": "A-2"}}]},
+        {"months": True},
+        {"months": 1.0},
+        {"months": 2**63},
+        {"months": -(2**63) - 1},
+        {"notify": 1},
+        {"notify": {"__entity": {"type": "Account", "id": "A-2"}}},
+        {"memo": 1},
+    ],
+)
+def test_a_value_of_another_type_is_refused_whether_it_is_wanted_or_not(mistake: dict[str, Any]) -> None:
+    shape = resources(invoice_desk())["adjust_invoice"].arguments
+    for wanted in (EVERYTHING, set[str]()):
+        with pytest.raises(ValueError, match=r"not an? "):
+            shape.record(GIVEN | mistake, wanted)
 
 
 def test_facts_have_no_defaults_because_previews_say_everything() -> None:
-    assert resources(invoice_desk())["adjust_invoice"].facts.record({"paid": False}) == {"paid": False}
+    shape = resources(invoice_desk())["adjust_invoice"].facts
+    given: dict[str, Any] = {
+        "owners": ["A-1"],
+        "paid": False,
+        "total": {"value": "5.00", "currency": "EUR"},
+        "address": {"before": "a", "after": "b"},
+        "payees": [],
+        "customer": "A-1",
+        "speed": "slow",
+        "disputed": True,
+    }
+    assert shape.record(given, set(given)) == given | {"total": money("5.00")}
+    for missing in given:
+        with pytest.raises(ValueError, match=r"not an? "):
+            shape.record({name: value for name, value in given.items() if name != missing}, set(given))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from counterfoil.errors import CounterfoilError, RosterRefused, StatementRefused
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
 from counterfoil.rungs import Rung
+from counterfoil.store import Counters
 from counterfoil.tickets import State, Ticket
 
 BIG = {"value": "900.00", "currency": "EUR"}
@@ -373,7 +375,7 @@ async def test_a_judgement_says_what_redemption_has_to_find_unchanged(world: Wor
     judgement = await world.authority.judge.may_run(ticket, world.store.now())
     assert judgement.evidence.people == ("ann",)
     assert judgement.reached == Rung(holder="passkey", code=True, hold=5)
-    assert (judgement.statements, judgement.counters.count) == (1, 0)
+    assert (judgement.statements, judgement.counters) == (1, Counters(0, Decimal(0)))
     assert judgement.counter_since == world.store.now() - 86400
 
 
@@ -455,10 +457,18 @@ async def test_the_question_to_policy_holds_what_the_envelope_froze(world: World
     ticket, _ = await approved(world)
     judge, envelope = world.authority.judge, ticket.envelope
     facts = envelope.fact_values or {}
-    counters = await judge.counters(envelope, None, planned=False, now=world.store.now())
+    counters = Counters(0, Decimal(0))
     question = judge.question(world.desk.operations["refund"], envelope, facts, counters)
     assert (question.principal, question.account, question.unguarded) == ("agent", "A-1", False)
     assert question.amount is not None
     assert str(question.amount) == "49.00 EUR"
     unguarded = judge.question(world.desk.operations["refund"], envelope, facts | {"guard": None}, counters)
     assert unguarded.unguarded
+
+
+async def test_what_happened_before_is_compared_where_a_rule_of_the_operation_reads_it(world: World) -> None:
+    judge, now = world.authority.judge, world.store.now()
+    refund = await world.approve(await world.request(), "ann")
+    gift = await world.approve(await world.request("send_gift", text="a book"), "ann")
+    assert (await judge.may_run(refund, now)).counters == Counters(0, Decimal(0))
+    assert (await judge.may_run(gift, now)).counters is None

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
+from counterfoil.asking import Question
 from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
 from counterfoil.monotone import check_monotone
-from counterfoil.policy import Policy, Question
+from counterfoil.policy import Policy
 from counterfoil.rungs import ASSURANCES, Rung
 from counterfoil.store import Counters
 from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -10,9 +11,11 @@ from typing import Any
 import cedarpy
 import pytest
 
+from counterfoil.asking import Question
+from counterfoil.cedar_schema import cedar_schema
 from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
-from counterfoil.policy import FAILED, FORBIDDEN, NO_EVIDENCE, NOTHING_PERMITS, Policy, Question
+from counterfoil.policy import FAILED, FORBIDDEN, NO_EVIDENCE, NOTHING_PERMITS, Policy
 from counterfoil.rungs import Rung, default_ladder
 from counterfoil.store import Counters
 from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt
@@ -362,9 +365,47 @@ def cedar_alone_would_allow(policy: Policy, question: Question) -> bool:
                 "parents": [],
             }
         ],
-        policy.schema,
+        cedar_schema(policy.desk),
     )
     return answer.allowed and bool(answer.diagnostics.errors)
+
+
+def test_cedar_is_given_what_the_rules_of_the_action_read_and_nothing_else() -> None:
+    policy = load(
+        permit("context.holder_link && resource.facts.fraud < 80")
+        + permit("context.counters.count_24h < 3", "refund/unattended")
+        + "forbid(principal, action, resource) when { resource.facts has guard && context.tainted };"
+    )
+    executing, unattended = policy.actions["refund"], policy.actions["refund/unattended"]
+    (context,) = executing.contexts(asked(), [LINK])
+    assert json.loads(context) == {"holder_link": True, "tainted": False}
+    (resource,) = json.loads(executing.entities(asked(facts={"guard": "v1", "fraud": 10})))
+    assert resource["attrs"] == {"arguments": {}, "facts": {"fraud": 10, "guard": "v1"}}
+    (context,) = unattended.contexts(asked(), [None])
+    assert json.loads(context) == {"counters": {"count_24h": 1}, "tainted": False}
+    assert (executing.reads_counters, unattended.reads_counters) == (False, True)
+    assert (policy.counts("refund"), policy.counts("unheard_of")) == (False, False)
+
+
+def test_a_value_that_a_rule_wants_and_cedar_was_not_given_means_no() -> None:
+    blind = load(permit("context.holder_link"))
+    seeing = load(permit("context.holder_link && context.code_typed"))
+    assert seeing.allows(asked(), Rung(holder="link", code=True)).allowed
+    assert replace(blind, handle=seeing.handle).allows(asked(), Rung(holder="link", code=True)).reasons == (FAILED,)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "resource.facts == resource.facts",
+        "[resource.facts].contains(resource.facts)",
+        "resource == resource",
+        "(if resource.facts.locked then resource.facts else resource.facts) has fraud",
+    ],
+)
+def test_a_whole_that_a_rule_reads_is_given_whole(rule: str) -> None:
+    (resource,) = json.loads(load(permit(rule)).actions["refund"].entities(asked()))
+    assert set(asked().facts) - {"guard"} <= set(resource["attrs"]["facts"])
 
 
 @pytest.mark.parametrize(
@@ -397,7 +438,7 @@ def test_a_policy_that_still_loses_permission_for_evidence_is_found_when_asked()
         permit("context.holder_link")
         + 'forbid(principal, action == Action::"refund", resource) when { context.staff.finance == 1 };'
     )
-    policy = replace(load(""), handle=backwards, policies=tuple(backwards.to_pst().static_policies.values()))
+    policy = replace(load(permit("context.holder_link || context.staff.finance >= 1")), handle=backwards)
     with pytest.raises(PolicyError, match="refuses refund with more evidence"):
         policy.requirements(asked())
 

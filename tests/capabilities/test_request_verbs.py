@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from capabilities.world import START, Order, World, open_world
+from counterfoil.asking import Question
 from counterfoil.authority import Requester
 from counterfoil.canonical import canonical
 from counterfoil.errors import (
@@ -23,7 +24,7 @@ from counterfoil.errors import (
     WrongState,
 )
 from counterfoil.leaves import administered
-from counterfoil.policy import FAILED, Question, Requirements
+from counterfoil.policy import FAILED, Requirements
 from counterfoil.recipients import APPROVE, OBJECT
 from counterfoil.rungs import Rung
 from counterfoil.store import Caps, Counters

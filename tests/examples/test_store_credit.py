@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from counterfoil.asking import Question
 from counterfoil.desk import Desk
-from counterfoil.policy import Policy, Question
+from counterfoil.policy import Policy
 from counterfoil.rungs import Rung
 from counterfoil.store import Counters
 from counterfoil.values import Account, Change, Execution, Money, NotExecuted, Receipt

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from counterfoil.asking import Question
 from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
-from counterfoil.policy import Policy, Question
+from counterfoil.policy import Policy
 from counterfoil.rungs import Rung
 from counterfoil.store import Counters
 from counterfoil.values import Account, Money
