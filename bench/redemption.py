@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from bench.raw import RawStore
+from bench.store import store_ratio
 from capabilities.world import World, open_world
 from counterfoil import leaves, tokens
 from counterfoil.assertions import verify_assertion
 from counterfoil.judgement import signed_statement
 from counterfoil.statements import Statement
-from counterfoil.store import Capability, Caps, Redeeming, Step
-from counterfoil.tickets import Event, Ticket
+from counterfoil.store import Caps, Counters, Redeeming
+from counterfoil.tickets import Event, State, Ticket
 
 REQUESTS = 50
-TICKETS = 1500
 ROUNDS = 3
-AT_ONCE = 64
 REDEMPTIONS = 150
 PLENTY = Caps(per_principal=10**9, per_account=10**9, per_conversation=10**9)
 
@@ -74,59 +72,17 @@ async def approved(world: World, number: int) -> Approved:
     return Approved(ticket, capability, _claim(ticket, claims.jti, statements=1))
 
 
-async def stored(world: World, number: int) -> Approved:
-    """A ticket that the store takes for approved and minted for; nobody judged it, only the verb is measured."""
-    ticket = await world.request("send_gift", text=f"gift {number}")
-    await world.store.step(ticket.id, Step(Event.APPROVE, leaves.stepped(Event.APPROVE, ticket.id)))
-    now = world.store.now()
-    capability = Capability(f"capability-{number}", ticket.id, "key", now, now + 600)
-    await world.store.mint(capability, leaves.minted(ticket.id, capability.id, capability.key))
-    return Approved(ticket, "", _claim(ticket, capability.id, statements=0))
-
-
 def _claim(ticket: Ticket, capability: str, statements: int) -> Redeeming:
     return Redeeming(
         capability=capability,
-        ticket=ticket.id,
-        digest=ticket.digest,
+        ticket=ticket,
         statements=statements,
         counters=None,
+        currency=None,
         counter_since=0,
         scopes=("everything", f"ticket:{ticket.id}", f"capability:{capability}", "account:A-1", "principal:agent"),
         leaf=leaves.stepped(Event.REDEEM, ticket.id, envelope=ticket.digest),
     )
-
-
-async def store_ratio(folder: Path) -> float:
-    """Redemptions per second of the store's verb over raw updates per second, 64 at once."""
-    (folder / "world").mkdir(parents=True)
-    async with open_world(folder / "world", caps=PLENTY) as world:
-        prepared = await asyncio.gather(*(stored(world, number) for number in range(TICKETS)))
-        raw = RawStore(world.path, folder / "raw.db")
-        half = TICKETS // 2
-        rates: dict[str, list[float]] = {"raw": [], "ours": []}
-        for part in (prepared[:half], prepared[half:]):
-            rates["raw"].append(await rate([_bind(raw.claim, each.ticket.id) for each in part]))
-            rates["ours"].append(await rate([_bind(world.store.redeem, each.claim) for each in part]))
-        raw.close()
-    return statistics.mean(rates["ours"]) / statistics.mean(rates["raw"])
-
-
-def _bind(verb: Callable[[Any], Awaitable[Any]], argument: Any) -> Callable[[], Awaitable[Any]]:
-    return lambda: verb(argument)
-
-
-async def rate(calls: list[Callable[[], Awaitable[Any]]]) -> float:
-    """Calls per second with :data:`AT_ONCE` under way."""
-    waiting = iter(calls)
-
-    async def worker() -> None:
-        for call in waiting:
-            await call()
-
-    begun = time.perf_counter()
-    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
-    return len(calls) / (time.perf_counter() - begun)
 
 
 async def redeem_overhead(world: World) -> float:
@@ -169,8 +125,9 @@ async def _parts(world: World, each: Approved) -> None:
     )
     envelope = each.ticket.envelope
     operation = judge.operation(envelope)
-    counters = await judge.counters(envelope, None, planned=False, now=world.store.now())
+    assert not judge.policy.counts(operation.name)
+    counters = Counters(0, Decimal(0))
     question = judge.question(operation, envelope, envelope.fact_values or {}, counters)
     judge.policy.allows(question, envelope.requirements[0])
-    redeemed = await world.store.redeem(each.claim)
-    authority.order(redeemed)
+    redeemed_at = await world.store.redeem(each.claim)
+    authority.order(replace(each.ticket, state=State.EXECUTING, redeemed_at=redeemed_at))

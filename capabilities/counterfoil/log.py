@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import hmac
 import re
+import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from counterfoil.canonical import b64, canonical, parse_strict, pre_auth, salted_digest
@@ -33,16 +34,32 @@ NAME = re.compile(r"[a-z][a-z_]{0,40}")
 class LeafDraft:
     """What a caller wants recorded; the store adds index, time and MAC inside its transaction.
 
-    The event and the groups' names are lower case words with underscores; ``ValueError`` for any other.
+    The event and the groups' names are lower case words with underscores; ``ValueError`` for any other. ``salt`` is 32
+    fresh random bytes. ``parts`` (the leaf's body between time, index and end) and ``opening`` are made here, by the
+    caller, because everybody waits while the one writer works.
     """
 
     event: str
     ticket: str | None
     groups: Mapping[str, Any]
+    salt: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False, compare=False)
+    parts: tuple[str, str] = field(init=False, repr=False, compare=False)
+    opening: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not all(map(NAME.fullmatch, (self.event, *self.groups))):
             raise ValueError("a leaf's event and groups are lower case words")
+        # Written out piece by piece, in RFC 8785 order.
+        values = {name: canonical(self.groups[name]).decode() for name in sorted(self.groups)}
+        digests = ",".join(
+            f'"{name}":"{salted_digest(group_salt(self.salt, name), GROUP, value.encode())}"'
+            for name, value in values.items()
+        )
+        opened = ",".join(f'"{name}":{value}' for name, value in values.items())
+        ticket = canonical(self.ticket).decode()
+        parts = (f'"event":"{self.event}","groups":{{{digests}}}', f'"ticket":{ticket},"v":1')
+        object.__setattr__(self, "parts", parts)
+        object.__setattr__(self, "opening", f'{{"groups":{{{opened}}},"salt":"{b64(self.salt)}"}}'.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +82,11 @@ class Leaf:
         return value
 
 
-def seal(draft: LeafDraft, *, index: int, at: int, previous: bytes, key: bytes, salt: bytes) -> Leaf:
-    """Make the leaf that follows the one with the MAC ``previous``. ``salt`` is 32 fresh random bytes."""
-    # Written out piece by piece, in RFC 8785 order: this runs inside every transaction of the one writer.
-    values = {name: canonical(draft.groups[name]).decode() for name in sorted(draft.groups)}
-    digests = ",".join(
-        f'"{name}":"{salted_digest(group_salt(salt, name), GROUP, value.encode())}"' for name, value in values.items()
-    )
-    ticket = canonical(draft.ticket).decode()
-    body = f'{{"at":{at},"event":"{draft.event}","groups":{{{digests}}},"n":{index},"ticket":{ticket},"v":1}}'.encode()
-    opened = ",".join(f'"{name}":{value}' for name, value in values.items())
-    opening = f'{{"groups":{{{opened}}},"salt":"{b64(salt)}"}}'.encode()
-    return Leaf(index, body, chain_mac(key, previous, body), opening, draft.ticket, draft.event)
+def seal(draft: LeafDraft, *, index: int, at: int, previous: bytes, key: bytes) -> Leaf:
+    """Make the leaf that follows the one with the MAC ``previous``."""
+    what, whose = draft.parts
+    body = f'{{"at":{at},{what},"n":{index},{whose}}}'.encode()
+    return Leaf(index, body, chain_mac(key, previous, body), draft.opening, draft.ticket, draft.event)
 
 
 def group_salt(salt: bytes, group: str) -> bytes:

@@ -6,6 +6,7 @@ Both deliveries, direct and collected, end in :meth:`RedemptionVerbs.redeem`; th
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 
 from counterfoil import leaves, recipients, tokens
 from counterfoil.canonical import b64, canonical
@@ -19,6 +20,7 @@ from counterfoil.errors import (
 )
 from counterfoil.keys import SigningKey
 from counterfoil.scopes import scopes_of
+from counterfoil.settlement import settler_seat
 from counterfoil.statements import HOLDER
 from counterfoil.store import (
     Capability,
@@ -91,18 +93,19 @@ class RedemptionVerbs(Door):
             judgement = await self.judge.may_run(ticket, self.store.now())
             redeeming = Redeeming(
                 capability=claims.jti,
-                ticket=ticket_id,
-                digest=claims.envelope,
+                ticket=ticket,
                 statements=judgement.statements,
-                counters=judgement.counters if ticket.account is not None else None,
+                counters=judgement.counters,
+                currency=judgement.currency,
                 counter_since=judgement.counter_since,
                 scopes=scopes_of(ticket.envelope, people=judgement.evidence.people, capability=claims.jti, key=key),
                 leaf=leaves.stepped(Event.REDEEM, ticket_id, capability=claims.jti, envelope=claims.envelope),
             )
             try:
-                redeemed = await self.store.redeem(redeeming)
+                redeemed_at = await self.store.redeem(redeeming)
             except CountersMoved:
                 continue
+            redeemed = replace(ticket, state=State.EXECUTING, redeemed_at=redeemed_at)
             return redeemed, self.order(redeemed)
         raise CountersMoved()
 
@@ -132,6 +135,7 @@ class RedemptionVerbs(Door):
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
         """Record what the executor found out, and tell the holder of everything that was executed (T53).
 
+        Where nobody knows, whoever may settle it by hand is asked to find out.
         Raises WrongState for an event that is no outcome: reporting is no other way to any other step.
         """
         if event not in OUTCOMES:
@@ -141,6 +145,8 @@ class RedemptionVerbs(Door):
             raise UnknownTicket()
         told = event in (Event.REPORT_EXECUTED, Event.FIND_EXECUTED, Event.REPORT_UNKNOWN)
         notices = await self._outcome_notices(ticket) if told else []
+        if event is Event.REPORT_UNKNOWN:
+            notices += await self._settler_notices(ticket)
         text = canonical(outcome).decode()
         return await self.store.step(
             ticket_id, Step(event, leaves.stepped(event, ticket_id, outcome=outcome), outcome=text, notices=notices)
@@ -152,6 +158,14 @@ class RedemptionVerbs(Door):
         return [
             NoticeDraft(recipients.EXECUTED, f"account:{ticket.account}", address, HOLDER, capped=False)
             for address in await recipients.addresses(ticket.envelope, roster, self.judge.desk.directory, earlier)
+        ]
+
+    async def _settler_notices(self, ticket: Ticket) -> list[NoticeDraft]:
+        seat = settler_seat(self.judge.desk, ticket.envelope)
+        return [
+            NoticeDraft(recipients.SETTLE, person.id, address, seat)
+            for person in recipients.settlers(ticket.envelope, await self.judge.roster(), seat)
+            for address in person.channels[:1]
         ]
 
     def _signing_key(self, key: str) -> SigningKey:

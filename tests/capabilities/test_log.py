@@ -22,9 +22,9 @@ KEY = b"k" * 32
 def chain(count: int) -> list[Leaf]:
     leaves: list[Leaf] = []
     for index in range(count):
-        draft = LeafDraft("approve", f"cf_{index}", {"a": index, "b": [index]})
+        draft = LeafDraft("approve", f"cf_{index}", {"a": index, "b": [index]}, salt=bytes([index]) * 32)
         previous = leaves[-1].mac if leaves else GENESIS
-        leaves.append(seal(draft, index=index, at=1000 + index, previous=previous, key=KEY, salt=bytes([index]) * 32))
+        leaves.append(seal(draft, index=index, at=1000 + index, previous=previous, key=KEY))
     return leaves
 
 
@@ -36,8 +36,8 @@ def check(leaves: list[Leaf]) -> None:
 
 
 def test_the_format_of_version_1_is_final() -> None:
-    draft = LeafDraft("request", "cf_1", {"envelope": "digest", "operation": "refund"})
-    leaf = seal(draft, index=7, at=1_800_000_000, previous=b"p" * 32, key=KEY, salt=b"s" * 32)
+    draft = LeafDraft("request", "cf_1", {"envelope": "digest", "operation": "refund"}, salt=b"s" * 32)
+    leaf = seal(draft, index=7, at=1_800_000_000, previous=b"p" * 32, key=KEY)
     assert leaf.body == (
         b'{"at":1800000000,"event":"request","groups":{'
         b'"envelope":"M-u4ZWIQ5cmesjLKbAykdRaaob4uYL3Vrt9zsMRA9VI",'
@@ -52,8 +52,8 @@ def test_the_format_of_version_1_is_final() -> None:
 
 
 def test_the_format_can_be_made_with_the_standard_library_alone() -> None:
-    draft = LeafDraft("request", None, {"x": {"b": 1, "a": None}})
-    leaf = seal(draft, index=0, at=5, previous=GENESIS, key=KEY, salt=b"s" * 32)
+    draft = LeafDraft("request", None, {"x": {"b": 1, "a": None}}, salt=b"s" * 32)
+    leaf = seal(draft, index=0, at=5, previous=GENESIS, key=KEY)
     salt = hmac.new(b"s" * 32, b"x", hashlib.sha256).digest()
     value = b'{"a":null,"b":1}'
     message = b"DSSEv1 22 counterfoil-leaf-group %d %s" % (len(value), value)
@@ -77,7 +77,7 @@ GROUPS = st.recursive(
 
 @given(NAMES, st.none() | TEXTS, st.dictionaries(NAMES, GROUPS, max_size=4))
 def test_every_leaf_and_opening_is_canonical_JSON(event: str, ticket: str | None, groups: dict[str, object]) -> None:
-    leaf = seal(LeafDraft(event, ticket, groups), index=3, at=5, previous=GENESIS, key=KEY, salt=b"s" * 32)
+    leaf = seal(LeafDraft(event, ticket, groups, salt=b"s" * 32), index=3, at=5, previous=GENESIS, key=KEY)
     body, opening = parse_strict(leaf.body), parse_strict(leaf.opening or b"")
     assert (canonical(body), canonical(opening)) == (leaf.body, leaf.opening)
     assert isinstance(body, dict)
@@ -126,7 +126,7 @@ def test_a_missing_moved_or_repeated_leaf_is_noticed(position: int) -> None:
 
 def test_nobody_without_the_key_can_go_on() -> None:
     leaves = chain(2)
-    forged = seal(LeafDraft("approve", "cf_2", {}), index=2, at=1, previous=leaves[-1].mac, key=b"?" * 32, salt=KEY)
+    forged = seal(LeafDraft("approve", "cf_2", {}), index=2, at=1, previous=leaves[-1].mac, key=b"?" * 32)
     with pytest.raises(TamperDetected):
         check([*leaves, forged])
 
@@ -141,7 +141,7 @@ def test_what_precedes_a_leaf_cannot_be_moved_into_its_body() -> None:
 def test_an_opening_proves_its_groups_and_reveals_one_without_the_others() -> None:
     leaf = seal(
         LeafDraft("statement", "cf_1", {"person": "ann", "seat": "holder"}),
-        index=0, at=1, previous=GENESIS, key=KEY, salt=b"s" * 32,
+        index=0, at=1, previous=GENESIS, key=KEY,
     )  # fmt: skip
     opening = parse_strict(leaf.opening or b"")
     assert isinstance(opening, dict)
@@ -159,7 +159,7 @@ def test_an_opening_proves_its_groups_and_reveals_one_without_the_others() -> No
 
 def test_the_same_value_looks_different_in_every_leaf_and_group() -> None:
     first, second = (
-        seal(LeafDraft("x", None, {"a": "ann", "b": "ann"}), index=0, at=1, previous=GENESIS, key=KEY, salt=salt)
+        seal(LeafDraft("x", None, {"a": "ann", "b": "ann"}, salt=salt), index=0, at=1, previous=GENESIS, key=KEY)
         for salt in (b"1" * 32, b"2" * 32)
     )
     digests = [*first.values["groups"].values(), *second.values["groups"].values()]
@@ -177,7 +177,7 @@ def test_the_same_value_looks_different_in_every_leaf_and_group() -> None:
     ],
 )
 def test_a_leaf_says_nothing_in_the_clear_but_event_and_ticket(draft: LeafDraft) -> None:
-    leaf = seal(draft, index=0, at=1, previous=GENESIS, key=KEY, salt=b"s" * 32)
+    leaf = seal(draft, index=0, at=1, previous=GENESIS, key=KEY)
     assert set(leaf.values) == {"v", "n", "at", "event", "ticket", "groups"}
     assert leaf.values["event"] == draft.event
     assert draft.groups

@@ -9,7 +9,6 @@ executor's own ledger is for.)
 from __future__ import annotations
 
 import hmac
-import secrets
 import sqlite3
 from collections.abc import Iterable
 
@@ -42,7 +41,7 @@ class Chain:
     def append(self, draft: LeafDraft, at: int) -> int:
         """Seal the draft; answers its index."""
         number, previous = self.mark
-        leaf = seal(draft, index=number, at=at, previous=previous, key=self._key, salt=secrets.token_bytes(32))
+        leaf = seal(draft, index=number, at=at, previous=previous, key=self._key)
         self._sealed.append((number, leaf.body, leaf.mac, leaf.opening, leaf.ticket, leaf.event))
         self.mark = (number + 1, leaf.mac)
         return number

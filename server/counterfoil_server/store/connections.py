@@ -51,7 +51,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         # Savepoints keep what they might take back in a temporary file otherwise.
         connection.execute("PRAGMA temp_store = MEMORY")
-        connection.execute("PRAGMA cache_size = -65536")
+        # The operating system keeps the file's pages; a cache that grows with the file would keep them twice.
+        connection.execute("PRAGMA cache_size = -512")
         migrate(connection)
     except BaseException as error:
         if connection is not None:
@@ -103,8 +104,10 @@ class Readers:
     def close(self) -> None:
         """Wait for running queries and close."""
         self._thread.shutdown()
-        self._near.close()
         self._far.close()
+        # SQLite does not survive a connection that is closed under a query of another thread.
+        with self._near_lock:
+            self._near.close()
 
     @staticmethod
     def _query_only(path: Path) -> sqlite3.Connection:

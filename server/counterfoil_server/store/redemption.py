@@ -1,9 +1,12 @@
 """THE transaction: a capability is spent, its ticket claimed and the leaf written, or nothing at all.
 
-Everything that could have changed since the authority looked is looked at again here, in one place and at one moment
-(T28): the capability, the envelope's bytes, the state, expiry, hold, suspensions, the number of statements and the
-counters. (That the envelope is the one whose request is on the log, the authority verifies just before, and what the
-people signed the executor verifies again.) A benchmark holds the number of SQL statements down.
+Everything that could have changed since the authority looked is looked at again here, at one moment (T28): the counters
+first; then the capability, the state, expiry, hold, suspensions and the number of statements, each a condition of the
+one statement that claims the ticket. Where that claims nothing, the same is read again to say why. A capability is
+spent by its ticket's state, which no step of the table leads back.
+
+What was asked for is not read here: the order is made of the ticket that was judged, and the executor compares its
+digest with what is stored. What the people signed, the executor verifies again.
 """
 
 from __future__ import annotations
@@ -12,78 +15,85 @@ from functools import cache
 
 from counterfoil.errors import CapabilityRefused, CountersMoved, Expired, Suspended, TamperDetected, WrongState
 from counterfoil.store import Redeeming
-from counterfoil.tickets import COUNTED, Event, State, Ticket, after, envelope_digest, sources
-from counterfoil_server.store.ticket_rows import (
-    END_CAPABILITIES,
-    TICKET_COLUMNS,
-    counters_query,
-    spelled,
-    to_counters,
-    to_ticket,
-)
+from counterfoil.tickets import COUNTED, STOPPABLE, Event, State, after, sources
+from counterfoil_server.store.ticket_rows import counters_query, spelled, to_counters
 from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
 
-CLAIM = (
-    f"UPDATE ticket SET state = '{State.EXECUTING.value}', waiting = NULL, redeemed_at = ? "  # noqa: S608 - constants
-    f"WHERE number = ? AND state IN {spelled(sources(Event.REDEEM))}"
-)
+STATEMENTS = "(SELECT count(*) FROM statement WHERE statement.ticket = ticket.number)"
 COUNTERS = counters_query(COUNTED)
 
 
+def suspended(scopes: int) -> str:
+    """Whether one of that many scopes is stopped. Mostly nothing is, and that is known much sooner."""
+    listed = ", ".join("?" * scopes)
+    return f"(EXISTS (SELECT 1 FROM suspension) AND EXISTS (SELECT 1 FROM suspension WHERE scope IN ({listed})))"  # noqa: S608
+
+
 @cache
-def everything_query(scopes: int) -> str:
-    """All that is checked, in one row; parameters are ``scopes`` scopes, the capability and the ticket."""
+def claim_query(scopes: int) -> str:
+    """The claim with its conditions; parameters are those of :func:`redeem`."""
     return (
-        f"SELECT {TICKET_COLUMNS}, t.number, t.currency, c.expires_at, c.ended_at, "  # noqa: S608
-        "(SELECT count(*) FROM statement s WHERE s.ticket = t.number), "
-        f"EXISTS (SELECT 1 FROM suspension WHERE scope IN ({', '.join('?' * scopes)})) "
-        "FROM capability c JOIN ticket t ON t.number = c.ticket JOIN envelope e ON e.ticket = t.number "
-        "WHERE c.id = ? AND t.id = ?"
+        f"UPDATE ticket SET state = '{State.EXECUTING.value}', waiting = NULL, redeemed_at = ? "  # noqa: S608 - constants
+        f"WHERE id = ? AND state IN {spelled(sources(Event.REDEEM))} "
+        "AND expires_at > ? AND coalesce(hold_until, 0) <= ? "
+        "AND number = (SELECT ticket FROM capability WHERE id = ? AND expires_at > ? AND ended_at IS NULL) "
+        f"AND {STATEMENTS} = ? AND NOT {suspended(scopes)}"
     )
 
 
-def redeem(transaction: Transaction, redeeming: Redeeming) -> Ticket:
-    """Check everything, spend, claim, record."""
-    now = transaction.now
-    row = transaction.row(
-        everything_query(len(redeeming.scopes)), (*redeeming.scopes, redeeming.capability, redeeming.ticket)
+@cache
+def refusal_query(scopes: int) -> str:
+    """What the claim's conditions are about; parameters are the scopes, the capability and the ticket."""
+    return (
+        "SELECT ticket.state, ticket.expires_at, ticket.hold_until, capability.expires_at, capability.ended_at, "  # noqa: S608
+        f"{STATEMENTS}, {suspended(scopes)} "
+        "FROM capability JOIN ticket ON ticket.number = capability.ticket WHERE capability.id = ? AND ticket.id = ?"
     )
-    if row is None:
-        raise CapabilityRefused()
-    state = State(row[1])
-    ticket = to_ticket((row[0], State.EXECUTING, *row[2:12], now, *row[13:16]))
-    number, currency, capability_expires, capability_ended, statements, suspended = row[16:]
-    if capability_ended is not None or capability_expires <= now:
-        raise CapabilityRefused()
-    if envelope_digest(ticket.envelope_bytes) != redeeming.digest:
-        raise TamperDetected()
-    after(state, Event.REDEEM)
-    if ticket.expires_at <= now:
-        raise Expired("The ticket has expired.")
-    if (ticket.hold_until or 0) > now:
-        raise WrongState("The ticket is held until its waiting time is over.")
-    if suspended:
-        raise Suspended()
-    if statements < redeeming.statements:
-        raise TamperDetected()
-    if statements > redeeming.statements:
-        raise CountersMoved("Another person's decision on this ticket was recorded at the same moment.")
+
+
+def redeem(transaction: Transaction, redeeming: Redeeming) -> int:
+    """Check everything, spend, claim, record; answers the time."""
+    now, ticket, scopes = transaction.now, redeeming.ticket, redeeming.scopes
     if redeeming.counters is not None:
-        parameters = (ticket.account, ticket.operation, currency, redeeming.counter_since, ticket.id)
-        if to_counters(transaction.rows(COUNTERS, parameters)[0]) != redeeming.counters:
+        counted = (ticket.account, ticket.operation, redeeming.currency, redeeming.counter_since, ticket.id)
+        if to_counters(transaction.rows(COUNTERS, counted)[0]) != redeeming.counters:
             raise CountersMoved()
-    transaction.change(END_CAPABILITIES, (now, number))
-    if transaction.change(CLAIM, (now, number)) != 1:
-        raise WrongState()
+    conditions = (now, ticket.id, now, now, redeeming.capability, now, redeeming.statements, *scopes)
+    if transaction.change(claim_query(len(scopes)), conditions) != 1:
+        raise _refusal(transaction, redeeming)
     transaction.write_leaf(redeeming.leaf)
-    return ticket
+    return now
+
+
+def _refusal(transaction: Transaction, redeeming: Redeeming) -> Exception:
+    """Why nothing was claimed."""
+    now, scopes = transaction.now, redeeming.scopes
+    row = transaction.row(refusal_query(len(scopes)), (*scopes, redeeming.capability, redeeming.ticket.id))
+    if row is None:
+        return CapabilityRefused()
+    state, expires, held, capability_expires, capability_ended, statements, stopped = row
+    claimed = State(state) not in STOPPABLE
+    if claimed or capability_ended is not None or capability_expires <= now:
+        return CapabilityRefused()
+    after(State(state), Event.REDEEM)
+    if expires <= now:
+        return Expired("The ticket has expired.")
+    if (held or 0) > now:
+        return WrongState("The ticket is held until its waiting time is over.")
+    if stopped:
+        return Suspended()
+    if statements < redeeming.statements:
+        return TamperDetected()
+    if statements > redeeming.statements:
+        return CountersMoved("Another person's decision on this ticket was recorded at the same moment.")
+    raise AssertionError("the claim and its refusals disagree")
 
 
 class RedemptionVerbs(Verbs):
     """Redemption."""
 
-    async def redeem(self, redeeming: Redeeming) -> Ticket:
-        """Claim the ticket once; raises CapabilityRefused, Expired, Suspended, WrongState, CountersMoved or
-        TamperDetected, and then nothing changed."""
+    async def redeem(self, redeeming: Redeeming) -> int:
+        """Claim the ticket once and answer when; raises CapabilityRefused, Expired, Suspended, WrongState,
+        CountersMoved or TamperDetected, and then nothing changed."""
         return await self._write(lambda transaction: redeem(transaction, redeeming))

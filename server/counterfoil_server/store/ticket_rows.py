@@ -53,13 +53,6 @@ SCALE = 4
 _HALF = 10_000_000_000
 """Sums are added in two halves, because SQLite's integer sum would overflow at the tenth largest amount."""
 
-SELECT_COUNTERS = (
-    "SELECT count(*), sum(iif(currency IS ?3, amount / 10000000000, 0)), "
-    "sum(iif(currency IS ?3, amount % 10000000000, 0)) FROM ticket "
-    "WHERE account = ?1 AND operation = ?2 AND coalesce(redeemed_at, requested_at) >= ?4 "
-    "AND planned = 1 AND id <> ?5"
-)
-
 
 def flags(state: State) -> tuple[int | None, int | None]:
     """The columns ``waiting`` and ``planned`` of a ticket in this state."""
@@ -83,7 +76,12 @@ def scaled(amount: Decimal | None) -> int | None:
 
 def counters_query(states: Iterable[State]) -> str:
     """Count of all and sums in one currency over ``states``; for (account, operation, currency, since, excluded)."""
-    return f"{SELECT_COUNTERS} AND state IN {spelled(states)}"
+    return (
+        f"SELECT count(*), sum(iif(currency IS ?3, amount / {_HALF}, 0)), "  # noqa: S608 - constants
+        f"sum(iif(currency IS ?3, amount % {_HALF}, 0)) FROM ticket "
+        "WHERE account = ?1 AND operation = ?2 AND coalesce(redeemed_at, requested_at) >= ?4 "
+        f"AND planned = 1 AND id <> ?5 AND state IN {spelled(states)}"
+    )
 
 
 def to_counters(row: Row) -> Counters:

@@ -36,7 +36,7 @@ MAX_BATCH = 256
 
 
 class Transaction:
-    """What a function may do to the database. ``now`` is the store's time, the same throughout one function."""
+    """What a function may do to the database. ``now`` is the store's time, the same for all of one commit."""
 
     __slots__ = ("_chain", "_connection", "now")
 
@@ -158,6 +158,7 @@ class Writer:
         try:
             connection.execute("BEGIN IMMEDIATE")
             before = connection.total_changes
+            self._transaction.now = self._clock.now()
             for job in batch:
                 self._attempt(job, savepoints)
             changed = connection.total_changes != before or self._chain.mark != mark
@@ -176,7 +177,6 @@ class Writer:
     def _attempt(self, job: _Job[Any], savepoints: bool) -> None:
         """Run one job, and take its changes back where it raises."""
         connection, mark = self._connection, self._chain.mark
-        self._transaction.now = self._clock.now()
         job.error = None
         if savepoints:
             connection.execute("SAVEPOINT job")

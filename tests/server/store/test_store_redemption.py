@@ -24,9 +24,8 @@ from server.store.world import START, HandClock, World, counted, edit, leaf
 async def test_a_redemption_claims_the_ticket_spends_the_capability_and_writes_its_leaf(world: World) -> None:
     ticket = await world.approved()
     redeeming = world.redeeming(ticket, await world.minted(ticket))
-    redeemed = await world.store.redeem(redeeming)
-    assert (redeemed.state, redeemed.redeemed_at) == (State.EXECUTING, START)
-    assert await world.store.ticket(ticket.id) == redeemed
+    assert await world.store.redeem(redeeming) == START
+    assert await world.store.ticket(ticket.id) == replace(ticket, state=State.EXECUTING, redeemed_at=START)
     assert (await world.store.leaves())[-1].event == "redeem"
     with pytest.raises(CapabilityRefused):
         await world.store.redeem(redeeming)
@@ -49,7 +48,7 @@ async def test_unknown_foreign_and_expired_capabilities_answer_alike(world: Worl
     for redeeming in (
         replace(world.redeeming(ticket, capability), capability="unknown"),
         world.redeeming(ticket, foreign),
-        replace(world.redeeming(ticket, capability), ticket="tk_none"),
+        world.redeeming(replace(ticket, id="tk_none"), capability),
     ):
         with pytest.raises(CapabilityRefused) as refusal:
             await world.store.redeem(redeeming)
@@ -75,7 +74,8 @@ async def test_a_ticket_is_not_redeemed_while_it_is_held(world: World, clock: Ha
     with pytest.raises(WrongState, match="held"):
         await world.store.redeem(world.redeeming(ticket, capability))
     clock.time += 60
-    assert (await world.store.redeem(world.redeeming(ticket, capability))).state is State.EXECUTING
+    await world.store.redeem(world.redeeming(ticket, capability))
+    assert await world.state(ticket) is State.EXECUTING
 
 
 async def test_a_live_capability_does_not_redeem_a_ticket_in_another_state(world: World, path: Path) -> None:
@@ -93,13 +93,15 @@ async def test_a_suspended_scope_stops_the_redemption_until_it_is_resumed(world:
     with pytest.raises(Suspended):
         await world.store.redeem(redeeming)
     await world.store.resume("account:account-1", leaf=leaf("resume"))
-    assert (await world.store.redeem(redeeming)).state is State.EXECUTING
+    await world.store.redeem(redeeming)
+    assert await world.state(ticket) is State.EXECUTING
 
 
 async def test_a_redemption_without_scopes_is_possible(world: World) -> None:
     ticket = await world.approved()
     redeeming = world.redeeming(ticket, await world.minted(ticket), scopes=())
-    assert (await world.store.redeem(redeeming)).state is State.EXECUTING
+    await world.store.redeem(redeeming)
+    assert await world.state(ticket) is State.EXECUTING
 
 
 async def test_the_statements_must_be_those_of_the_evidence(world: World, path: Path) -> None:
@@ -124,26 +126,21 @@ async def test_counters_that_moved_stop_the_redemption(world: World) -> None:
         await world.store.redeem(none_yet)
     with pytest.raises(CountersMoved):
         await world.store.redeem(world.redeeming(ticket, capability, counters=counted(1, "49.0001")))
-    redeemed = await world.store.redeem(world.redeeming(ticket, capability, counters=counted(1, "49")))
-    assert redeemed.state is State.EXECUTING
+    await world.store.redeem(world.redeeming(ticket, capability, counters=counted(1, "49")))
+    assert await world.state(ticket) is State.EXECUTING
 
 
 async def test_of_two_redemptions_that_saw_the_same_counters_one_goes_through(world: World) -> None:
     tickets = [await world.approved(amount="49.00") for _ in range(2)]
     claims = [world.redeeming(ticket, await world.minted(ticket), counters=counted(0, "0")) for ticket in tickets]
     results = await asyncio.gather(*(world.store.redeem(claim) for claim in claims), return_exceptions=True)
-    assert sorted(type(result).__name__ for result in results) == ["CountersMoved", "Ticket"]
+    assert sorted(type(result).__name__ for result in results) == ["CountersMoved", "int"]
 
 
-async def test_an_envelope_never_changes_and_one_put_in_its_place_is_noticed(world: World, path: Path) -> None:
-    ticket = await world.approved()
-    redeeming = world.redeeming(ticket, await world.minted(ticket))
+async def test_an_envelope_never_changes(world: World, path: Path) -> None:
+    await world.approved()
     with pytest.raises(Exception, match="an envelope never changes"):
         edit(path, "UPDATE envelope SET body = x'00'")
-    edit(path, "DROP TRIGGER envelope_is_frozen")
-    edit(path, "UPDATE envelope SET body = x'00'")
-    with pytest.raises(TamperDetected):
-        await world.store.redeem(redeeming)
 
 
 async def test_exactly_one_of_many_redemptions_at_once_wins(world: World) -> None:

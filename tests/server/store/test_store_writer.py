@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil.errors import StoreFailed, UnknownName
+from counterfoil.errors import BadJSON, StoreFailed, UnknownName
 from counterfoil.tickets import State
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.writer import Transaction
@@ -94,14 +94,9 @@ async def test_work_that_raises_takes_back_its_own_changes_and_leaves_and_no_oth
     await store.verify_log()
 
 
-async def test_a_leaf_that_cannot_be_sealed_fails_alone(store: SQLiteStore) -> None:
-    gate, busy = await _held(store)
-    calls = [asyncio.create_task(store.append_leaf(leaf("x", text=text))) for text in ("a", "\ud800", "b")]
-    await asyncio.sleep(0)
-    gate.go.set()
-    results = await asyncio.gather(busy, *calls, return_exceptions=True)
-    assert [type(result).__name__ for result in results] == ["NoneType", "Leaf", "BadJSON", "Leaf"]
-    assert await store.verify_log() == 2
+def test_a_leaf_that_cannot_be_sealed_never_reaches_the_writer() -> None:
+    with pytest.raises(BadJSON):
+        leaf("x", text="\ud800")
 
 
 async def test_a_caller_that_leaves_changes_nothing_for_the_others(store: SQLiteStore) -> None:

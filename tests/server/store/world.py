@@ -6,6 +6,7 @@ import secrets
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -119,8 +120,8 @@ class World:
     def redeeming(self, ticket: Ticket, capability: Capability, **values: Any) -> Redeeming:
         """What a redemption claims when all is well."""
         claims: dict[str, Any] = {
-            "capability": capability.id, "ticket": ticket.id, "digest": ticket.digest, "statements": 0,
-            "counters": None, "counter_since": self.store.now() - DAY,
+            "capability": capability.id, "ticket": ticket, "statements": 0,
+            "counters": None, "currency": "EUR", "counter_since": self.store.now() - DAY,
             "scopes": ("everything", f"ticket:{ticket.id}", f"account:{ticket.account}"),
             "leaf": leaf("redeem", ticket.id, capability=capability.id),
         }  # fmt: skip
@@ -129,7 +130,8 @@ class World:
     async def executing(self, **values: Any) -> Ticket:
         """A ticket that was redeemed."""
         ticket = await self.approved(**values)
-        return await self.store.redeem(self.redeeming(ticket, await self.minted(ticket)))
+        redeemed_at = await self.store.redeem(self.redeeming(ticket, await self.minted(ticket)))
+        return replace(ticket, state=State.EXECUTING, redeemed_at=redeemed_at)
 
     async def in_state(self, state: State, **values: Any) -> Ticket:
         """A ticket that came into ``state`` by the steps of the table."""
