@@ -98,6 +98,7 @@ class Operation(Generic[P, R]):
     counts: str | None
     ladder: tuple[Rung, ...]
     time_limit: float
+    settled_by: str | None = None
     facts: type[Facts] = Facts
     run_preview: Callable[P, Awaitable[Facts]] | None = None
     run_lookup: Callable[[Execution], Awaitable[R | None]] | None = None
@@ -144,7 +145,11 @@ class Operation(Generic[P, R]):
 
     @cached_property
     def digest(self) -> str:
-        """The digest of everything a person relied on: names, texts, schemas, labels (T26)."""
+        """The digest of everything a person relied on: names, texts, schemas, labels (T26).
+
+        Who may settle an unknown outcome is not among it: no approval rests on that, and a role must be there to be
+        named for outcomes that are unknown already.
+        """
         definition = {
             "name": self.name,
             "title": self.title,
@@ -200,13 +205,15 @@ class Desk:
     """An organisation's reads and operations.
 
     ``roles`` are the staff roles that policy may ask approvals of; ``ladder`` the evidence it is asked with, weakest
-    first (default: the holder's passkey, then with one and with two approvals of each role).
+    first (default: the holder's passkey, then with one and with two approvals of each role). ``settled_by`` is the
+    role whose people may establish what became of an operation of unknown outcome; without one nobody may.
     """
 
     name: str
     directory: Directory
     roles: Sequence[str] = ()
     ladder: Sequence[Rung] = DEFAULT_LADDER
+    settled_by: str | None = None
     reads: dict[str, Read] = field(default_factory=dict, init=False)
     operations: dict[str, Operation[Any, Any]] = field(default_factory=dict, init=False)
 
@@ -250,6 +257,7 @@ class Desk:
         counts: str | None = None,
         ladder: Sequence[Rung] | None = None,
         time_limit: float = 30.0,
+        settled_by: str | None = None,
     ) -> Callable[[Callable[Concatenate[Execution, P], Awaitable[R]]], Operation[P, R]]: ...
     def operation(
         self,
@@ -261,11 +269,13 @@ class Desk:
         counts: str | None = None,
         ladder: Sequence[Rung] | None = None,
         time_limit: float = 30.0,
+        settled_by: str | None = None,
     ) -> Any:
         """Declare an operation under the function's name.
 
         ``counts`` names the Money parameter that policy's counters add up; ``time_limit`` (seconds) ends a connector
-        that hangs, which leaves the outcome unknown.
+        that hangs, which leaves the outcome unknown; ``settled_by`` names the role that may then establish it, instead
+        of the desk's.
         """
 
         def declare(run: Callable[Concatenate[Execution, P], Awaitable[R]]) -> Operation[P, R]:
@@ -286,7 +296,7 @@ class Desk:
                 raise DeskError(f"The operation {name} counts {counts}, which is not a Money parameter of it.")
             operation: Operation[P, R] = Operation(
                 name, description, run, arguments, accounts[0], receipt, title or name.replace("_", " ").capitalize(),
-                delivery, counts, tuple(ladder) if ladder is not None else (), time_limit,
+                delivery, counts, tuple(ladder) if ladder is not None else (), time_limit, settled_by,
             )  # fmt: skip
             self.operations[name] = operation
             return operation
@@ -306,12 +316,23 @@ class Desk:
                         raise DeskError(
                             f"A rung of {operation.name} names the role {role}, which the desk does not list."
                         )
+        for settler in (self.settled_by, *(operation.settled_by for operation in self.operations.values())):
+            if settler is not None and settler not in self.roles:
+                raise DeskError(
+                    f"Unknown outcomes are settled by {settler!r}, which is no role that the desk lists.",
+                    "Name one of the desk's roles in settled_by, or add it to them.",
+                )
 
     def ladder_of(self, operation: Operation[Any, Any]) -> tuple[Rung, ...]:
         """The evidence that policy is asked with for this operation, weakest first."""
         if operation.ladder:
             return operation.ladder
         return tuple(self.ladder) if self.ladder is not DEFAULT_LADDER else default_ladder(self.roles)
+
+    def settler_of(self, operation: str) -> str | None:
+        """The role that may settle unknown outcomes of the operation of this name, as the desk is now; or None."""
+        declared = self.operations.get(operation)
+        return (declared.settled_by if declared is not None else None) or self.settled_by
 
     def _claim(self, tool: str) -> None:
         taken = tool in self.reads or (tool.removeprefix("request_") in self.operations and tool.startswith("request_"))

@@ -71,11 +71,18 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         "organisation": organisation,
         "operation": operation.title,
         "summary": operation.description.splitlines()[0],
-        "seat": seat,
-        "account": visible(envelope.account or "unknown"),
         "arguments": arguments,
         "changes": [entry for entry in own if "before" in entry],
         "facts": [entry for entry in own if "before" not in entry],
+        **_about(envelope, seat),
+    }
+
+
+def _about(envelope: Envelope, seat: str) -> dict[str, Any]:
+    """What is said of every request alike."""
+    return {
+        "seat": seat,
+        "account": visible(envelope.account or "unknown"),
         "requested_by": visible(envelope.principal),
         "said": visible(envelope.note) if envelope.note else None,
         "tainted": envelope.signals.tainted,
@@ -83,6 +90,28 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         "requested_at": envelope.requested_at,
         "expires_at": envelope.expires_at,
         "waits": max((rung.hold for rung in envelope.requirements), default=0),
+    }
+
+
+def display_as_recorded(organisation: str, envelope: Envelope, seat: str) -> dict[str, Any]:
+    """The same, for staff, of a request whose operation the desk no longer declares as it was: every recorded fact
+    under its own name, because nobody knows any more which of them was a label, a change or of no interest."""
+    recorded = [
+        Entry(label=_label(name), before=visible(str(value["before"])), after=visible(str(value["after"])))
+        if isinstance(value, dict) and value.keys() == {"before", "after"}
+        else Entry(label=_label(name), value=in_words(value))
+        for name, value in (envelope.fact_values or {}).items()
+        if name not in HIDDEN_FACTS
+    ]
+    return {
+        "v": 1,
+        "organisation": organisation,
+        "operation": _label(envelope.operation),
+        "summary": "The desk declares this operation differently now; below is what was recorded of the request.",
+        "arguments": [Entry(label=_label(n), value=in_words(v), known=[]) for n, v in envelope.argument_values.items()],
+        "changes": [entry for entry in recorded if "before" in entry],
+        "facts": [entry for entry in recorded if "before" not in entry],
+        **_about(envelope, seat),
     }
 
 

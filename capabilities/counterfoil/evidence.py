@@ -20,7 +20,7 @@ from counterfoil.canonical import salted_digest
 from counterfoil.errors import StatementRefused
 from counterfoil.roster import Person, Roster
 from counterfoil.rungs import Assurance, Rung
-from counterfoil.statements import HOLDER, Assertion, Statement, role_of, seats_required
+from counterfoil.statements import HOLDER, Assertion, Settlement, Statement, role_of, seats_required
 from counterfoil.tickets import Envelope, envelope_digest
 
 STATEMENT_LIFE = 600
@@ -63,29 +63,70 @@ def check_statement(
     ``display_of`` gives the digest of what a seat had to be shown.
     """
     statement = Statement.from_bytes(signed.statement)
-    if statement.issuer != envelope.issuer or statement.envelope != envelope_digest(envelope_bytes):
-        raise StatementRefused("The signature is for another request.")
-    if not (envelope.requested_at <= statement.iat < statement.exp <= statement.iat + STATEMENT_LIFE):
-        raise StatementRefused("The signature's times are not possible.")
+    _check_about(statement, envelope, envelope_bytes)
     # The holder may always decline, also where it is not they who approve.
     asked = statement.seat in seats_required(envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
     if not asked or statement.display != display_of(statement.seat):
         raise StatementRefused("The signature is for something else than was to be shown.")
+    person, assurance = _check_signer(statement, signed.assertion, envelope=envelope, roster=roster, party=party)
+    if statement.seat == HOLDER and statement.decision == "approve" and statement.code is not None:
+        check_code(envelope, statement.code)
+    return statement, person, assurance
+
+
+def check_settlement(
+    signed: SignedStatement,
+    *,
+    envelope: Envelope,
+    envelope_bytes: bytes,
+    seat: str | None,
+    shown: str,
+    redeemed_at: int,
+    roster: Roster,
+    party: RelyingParty,
+) -> tuple[Settlement, Person]:
+    """Verify completely what a person established of an unknown outcome; raises :class:`StatementRefused`.
+
+    ``seat`` is the only one that may settle this ticket (None: nobody may), ``shown`` the digest of what it had to be
+    shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before.
+    """
+    settlement = Settlement.from_bytes(signed.statement)
+    _check_about(settlement, envelope, envelope_bytes)
+    if seat is None or settlement.seat != seat:
+        raise StatementRefused("Nobody can settle this request in this role.")
+    if settlement.display != shown:
+        raise StatementRefused("The signature is for something else than was to be shown.")
+    if settlement.iat < redeemed_at:
+        raise StatementRefused("The signature's times are not possible.")
+    person, _ = _check_signer(settlement, signed.assertion, envelope=envelope, roster=roster, party=party)
+    return settlement, person
+
+
+def _check_about(statement: Statement | Settlement, envelope: Envelope, envelope_bytes: bytes) -> None:
+    """Whether it is about this very envelope, and its times are possible."""
+    if statement.issuer != envelope.issuer or statement.envelope != envelope_digest(envelope_bytes):
+        raise StatementRefused("The signature is for another request.")
+    if not (envelope.requested_at <= statement.iat < statement.exp <= statement.iat + STATEMENT_LIFE):
+        raise StatementRefused("The signature's times are not possible.")
+
+
+def _check_signer(
+    statement: Statement | Settlement, assertion: Assertion, *, envelope: Envelope, roster: Roster, party: RelyingParty
+) -> tuple[Person, Assurance]:
+    """Whether the passkey of a person who is eligible for the seat signed it."""
     known = roster.signer(statement.credential)
-    if known is None or known[1].id != statement.person or signed.assertion.credential != statement.credential:
+    if known is None or known[1].id != statement.person or assertion.credential != statement.credential:
         raise StatementRefused("The passkey is not one that this person may sign with.")
     credential, person = known
     check_eligible(person, statement.seat, envelope)
-    if statement.seat == HOLDER and statement.decision == "approve" and statement.code is not None:
-        check_code(envelope, statement.code)
     verify_assertion(
-        signed.assertion,
+        assertion,
         challenge=statement.challenge,
         public_key=credential.public_key,
         backup_eligible=credential.backup_eligible,
         party=party,
     )
-    return statement, person, "passkey" if credential.backup_eligible else "passkey_bound"
+    return person, "passkey" if credential.backup_eligible else "passkey_bound"
 
 
 def check_eligible(person: Person, seat: str, envelope: Envelope) -> None:

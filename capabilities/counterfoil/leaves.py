@@ -32,6 +32,13 @@ def stepped(event: Event, ticket: str, **groups: Any) -> LeafDraft:
     return LeafDraft(event.value, ticket, groups)
 
 
+def settled(event: Event, ticket: str, statement_digest: str, seat: str, found: str, person: str) -> LeafDraft:
+    """A person signed what became of an unknown outcome; the transition and the signature are one leaf."""
+    return LeafDraft(
+        event.value, ticket, {"statement": statement_digest, "seat": seat, "found": found, "person": person}
+    )
+
+
 def minted(ticket: str, capability: str, key: str) -> LeafDraft:
     """A capability was minted."""
     return LeafDraft("mint", ticket, {"capability": capability, "key": key})

@@ -20,6 +20,8 @@ OBJECT = "object"
 """Tells the holder's channel what is about to happen, and how to stop it without a passkey."""
 EXECUTED = "executed"
 """Tells that something was done."""
+SETTLE = "settle"
+"""Asks somebody with a passkey to find out what became of an unknown outcome."""
 ENROLLED = "enrolled"
 """Tells that a passkey was added."""
 
@@ -54,6 +56,12 @@ async def holder_notices(envelope: Envelope, roster: Roster, directory: Director
         NoticeDraft(OBJECT, f"account:{envelope.account}", address, HOLDER)
         for address in await addresses(envelope, roster, directory, [])
     ]
+
+
+def settlers(envelope: Envelope, roster: Roster, seat: str | None) -> list[Person]:
+    """Everybody who may settle the ticket from the seat; nobody where the desk names none."""
+    role = role_of(seat) if seat is not None else None
+    return [person for person in roster.staff(role) if may_sit(person, STAFF + role, envelope)] if role else []
 
 
 async def addresses(envelope: Envelope, roster: Roster, directory: Directory, earlier: list[Notice]) -> list[str]:

@@ -1,15 +1,19 @@
 """What a person signs.
 
-A statement binds one person, one seat and one decision to the digests of one envelope and of what the page showed. A
-passkey signs it as its WebAuthn challenge. The challenge is the signed-data blob of an OpenSSH signature
+A statement binds one person, one seat and one decision to the digests of one envelope and of what the page showed; a
+settlement binds them to what the person found out of an effect whose end nobody knew. A passkey signs either as its
+WebAuthn challenge. The challenge is the signed-data blob of an OpenSSH signature
 (PROTOCOL.sshsig) under a namespace of its own for each meaning, so that an approval can never be taken for a decline, a
-sign-in, an enrolment, or a signature over a git commit (T51), and so that stock ``ssh-keygen`` can check it.
+settlement, a sign-in, an enrolment, or a signature over a git commit (T51), and so that stock ``ssh-keygen`` can check
+it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal, Self
+
+from pydantic import Field
 
 from counterfoil.canonical import canonical
 from counterfoil.errors import BadJSON, StatementRefused
@@ -17,9 +21,12 @@ from counterfoil.tickets import Envelope
 from counterfoil.values import Frozen
 
 Decision = Literal["approve", "decline"]
+Found = Literal["executed", "not_executed"]
+"""What a person may say of an effect whose end nobody knew."""
 
 APPROVE_NAMESPACE = "counterfoil-approve@v1.counterfoil"
 DECLINE_NAMESPACE = "counterfoil-decline@v1.counterfoil"
+SETTLE_NAMESPACE = "counterfoil-settle@v1.counterfoil"
 ENROL_NAMESPACE = "counterfoil-enrol@v1.counterfoil"
 
 NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
@@ -27,10 +34,13 @@ NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECL
 HOLDER = "holder"
 STAFF = "staff:"
 
+MAX_REFERENCE = 200
+"""Characters of the reference that a person may add to a settlement; as many as a receipt's."""
 
-class Statement(Frozen):
-    """One person's decision in one seat. ``nonce`` is 32 random bytes that the store spends with it; ``code`` is the
-    match code the person typed. Times are Unix seconds of the store's clock."""
+
+class Signable(Frozen):
+    """What everything that a person signs about one ticket has in common. ``nonce`` is 32 random bytes that the store
+    spends with it; times are Unix seconds of the store's clock."""
 
     v: Literal[1] = 1
     issuer: str
@@ -39,8 +49,6 @@ class Statement(Frozen):
     seat: str
     person: str
     credential: str
-    decision: Decision
-    code: str | None
     nonce: str
     iat: int
     exp: int
@@ -49,11 +57,11 @@ class Statement(Frozen):
         """The canonical bytes; made once, then kept."""
         return canonical(self.model_dump(mode="json"))
 
-    @staticmethod
-    def from_bytes(body: bytes) -> Statement:
+    @classmethod
+    def from_bytes(cls, body: bytes) -> Self:
         """Read signed bytes; raises :class:`StatementRefused` unless they are exactly what :meth:`to_bytes` writes."""
         try:
-            statement = Statement.model_validate_json(body)
+            statement = cls.model_validate_json(body)
             spelled = statement.to_bytes()
         except (ValueError, BadJSON):
             raise StatementRefused("The statement cannot be read.") from None
@@ -61,10 +69,29 @@ class Statement(Frozen):
             raise StatementRefused("The statement is not in its canonical form.")
         return statement
 
+
+class Statement(Signable):
+    """One person's decision in one seat. ``code`` is the match code the person typed."""
+
+    decision: Decision
+    code: str | None
+
     @property
     def challenge(self) -> bytes:
         """What the passkey signs."""
         return challenge(NAMESPACES[self.decision], self.to_bytes())
+
+
+class Settlement(Signable):
+    """What one person established of an effect whose end nobody knew, and the reference they add (may be empty)."""
+
+    found: Found
+    reference: Annotated[str, Field(max_length=MAX_REFERENCE)]
+
+    @property
+    def challenge(self) -> bytes:
+        """What the passkey signs."""
+        return challenge(SETTLE_NAMESPACE, self.to_bytes())
 
 
 def challenge(namespace: str, message: bytes) -> bytes:

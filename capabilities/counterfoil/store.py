@@ -100,6 +100,22 @@ class StoredStatement:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredSettlement:
+    """What one person established of an unknown outcome: ``found`` and ``reference`` as in the exact bytes signed, and
+    the assertion over them (JSON)."""
+
+    ticket: str
+    seat: str
+    person: str
+    credential: str
+    found: str
+    reference: str
+    statement: bytes
+    assertion: str
+    recorded_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One transition of one ticket, with its leaf and notices. ``at_most``: refuse when expired at that time."""
 
@@ -112,7 +128,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Capability:
-    """A minted capability's row; its text is never stored. ``ended_at``: redeemed or revoked."""
+    """A minted capability's row; its text is never stored. ``ended_at``: revoked, or its ticket was stopped; redeeming
+    a ticket spends all its capabilities without a change of theirs."""
 
     id: str
     ticket: str
@@ -127,12 +144,13 @@ class Redeeming:
     """What a redemption claims, and what must still be so inside its transaction."""
 
     capability: str
-    ticket: str
-    digest: str
-    """The envelope digest that the capability names."""
+    ticket: Ticket
+    """The ticket that was judged. What comes of the redemption is made of it, not of what is stored by then."""
     statements: int
     """How many statements the evidence was made of."""
     counters: Counters | None
+    """What was counted of the account's operations in this ``currency`` since then; None where nothing is counted."""
+    currency: str | None
     counter_since: int
     scopes: Sequence[str]
     """Every scope that, suspended or revoked, forbids this redemption."""
@@ -249,6 +267,16 @@ class Store(Protocol):
     async def step(self, ticket: str, step: Step) -> Ticket:
         """Take one transition; raises WrongState where the table has none, UnknownTicket, or Expired for APPROVE."""
 
+    async def settle(self, settlement: StoredSettlement, *, nonce: str, step: Step) -> Ticket:
+        """Spend the nonce, record the settlement and take the step out of ``unknown``.
+
+        Raises StatementRefused when the nonce is spent, too old or unknown; WrongState when the outcome is known
+        already, by whoever was faster; then nothing changed.
+        """
+
+    async def settlement(self, ticket: str) -> StoredSettlement | None:
+        """What a person established of the ticket, or None."""
+
     async def expire_due(self, limit: int = 500) -> int:
         """Take the expire step for tickets past their time; answers how many."""
 
@@ -258,8 +286,9 @@ class Store(Protocol):
     async def mint(self, capability: Capability, leaf: LeafDraft) -> Capability:
         """Record a capability of a redeemable ticket, or answer the live one it already has; raises WrongState."""
 
-    async def redeem(self, redeeming: Redeeming) -> Ticket:
-        """THE transaction: check everything at once, spend the capability, claim the ticket, write the leaf.
+    async def redeem(self, redeeming: Redeeming) -> int:
+        """THE transaction: check everything at once, spend the capability, claim the ticket, write the leaf; answers
+        the time at which it did (Unix seconds).
 
         Raises CapabilityRefused, Expired, Suspended, WrongState, CountersMoved or TamperDetected; then nothing changed.
         """

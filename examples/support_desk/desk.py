@@ -118,7 +118,7 @@ class Customers:
 def build(database: Path) -> Desk:
     """The desk over the shop's database at this path."""
     shop = Business(database)
-    desk = Desk("Northlight support", directory=Customers(shop), roles=["finance", "identity"])
+    desk = Desk("Northlight support", directory=Customers(shop), roles=["finance", "identity"], settled_by="finance")
     offer_information(desk, shop)
     offer_refunds(desk, shop)
     offer_store_credit(desk, shop)
@@ -233,7 +233,7 @@ def offer_account_recovery(desk: Desk, shop: Business) -> None:
     """A new sign-in e-mail: by the holder's passkey, or where that is lost by two colleagues and a day's wait."""
     colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
 
-    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues])
+    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues], settled_by="identity")
     async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
         """Let a customer who can't sign in any more use another e-mail address to sign in."""
         try:

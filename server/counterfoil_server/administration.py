@@ -14,9 +14,10 @@ from counterfoil import leaves, roster
 from counterfoil.authority import Authority
 from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
+from counterfoil.recipients import SETTLE
 from counterfoil.roster import record_digest, verify_roster
 from counterfoil.scopes import check_scope
-from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, StoredStatement
+from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, StoredSettlement, StoredStatement
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.bearer import new_token, token_digest
 
@@ -24,7 +25,7 @@ JSONObject = dict[str, Any]
 
 VERBS = frozenset(
     {
-        "tickets_list", "tickets_show", "revoke", "suspend", "resume", "suspensions", "people_list",
+        "tickets_list", "tickets_show", "tickets_ask", "revoke", "suspend", "resume", "suspensions", "people_list",
         "roster_head", "roster_append", "principals_add", "principals_list", "principals_disable",
         "notices_list", "calls_list", "doctor",
     }
@@ -79,11 +80,10 @@ class Administration:
     async def tickets_show(self, *, ticket: str) -> JSONObject:
         """Everything that is stored of one ticket, with what it still waits for."""
         store = self._authority.store
-        found = await store.ticket(ticket)
-        if found is None:
-            raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
+        found = await self._known_ticket(ticket)
         envelope = found.envelope
         statements = await store.statements(ticket)
+        notices = await store.notices(ticket)
         return line(found) | {
             "arguments": envelope.argument_values,
             "facts": envelope.fact_values,
@@ -92,7 +92,9 @@ class Administration:
             "waiting_for": await self._waiting_for(found, statements),
             "refusal": found.refusal,
             "statements": [signed(stored) for stored in statements],
-            "notices": [notice(sent) for sent in await store.notices(ticket)],
+            "settlers": await self._settlers(found, notices),
+            "settlement": settled(await store.settlement(ticket)),
+            "notices": [notice(sent) for sent in notices],
             "log": [
                 {"index": leaf.index, "event": leaf.values["event"], "at": leaf.values["at"]}
                 for leaf in await store.leaves(ticket=ticket)
@@ -101,6 +103,34 @@ class Administration:
             "redeemed_at": found.redeemed_at,
             "digest": found.digest,
         }
+
+    async def tickets_ask(self, *, ticket: str) -> JSONObject:
+        """Tell everybody who may settle an unknown outcome once more; answers whom."""
+        role, _ = await self._authority.settlers(await self._known_ticket(ticket))
+        if role is None:
+            raise UnknownName(
+                "The desk names nobody who may settle this operation by hand.",
+                "Name a role in settled_by, of the desk or the operation, and start Counterfoil again.",
+            )
+        asked = await self._authority.ask_settlers(ticket)
+        return {"ticket": ticket, "role": role, "asked": list(asked)}
+
+    async def _known_ticket(self, ticket: str) -> Ticket:
+        found = await self._authority.store.ticket(ticket)
+        if found is None:
+            raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
+        return found
+
+    async def _settlers(self, ticket: Ticket, notices: list[Notice]) -> JSONObject | None:
+        """Who may settle a ticket of unknown outcome, and which of them a message has reached."""
+        if ticket.state is not State.UNKNOWN:
+            return None
+        try:
+            role, people = await self._authority.settlers(ticket)
+        except CounterfoilError:  # of the roster: nobody can sign anything then, which doctor says
+            role, people = self._authority.judge.desk.settler_of(ticket.operation), ()
+        told = {sent.recipient for sent in notices if sent.kind == SETTLE and sent.state == "sent"}
+        return {"role": role, "people": list(people), "told": [person for person in people if person in told]}
 
     async def _waiting_for(self, ticket: Ticket, statements: list[StoredStatement]) -> list[str]:
         if ticket.state is not State.PENDING:
@@ -268,7 +298,7 @@ class Administration:
             if unknown:
                 raise UnknownName(
                     f"Tickets with an unknown outcome: {len(unknown)}.",
-                    "Look at each with 'counterfoil tickets show'.",
+                    "Look at each with 'counterfoil tickets show': it says who can settle it.",
                 )
             return "every outcome is known"
 
@@ -321,6 +351,19 @@ def signed(stored: StoredStatement) -> JSONObject:
         "seat": stored.seat,
         "person": stored.person,
         "decision": stored.decision,
+        "recorded_at": stored.recorded_at,
+    }
+
+
+def settled(stored: StoredSettlement | None) -> JSONObject | None:
+    """What a person established of an unknown outcome."""
+    if stored is None:
+        return None
+    return {
+        "seat": stored.seat,
+        "person": stored.person,
+        "found": stored.found,
+        "reference": stored.reference,
         "recorded_at": stored.recorded_at,
     }
 

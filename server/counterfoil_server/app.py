@@ -38,7 +38,7 @@ from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
-from counterfoil_server.notices import Delivery, Described, Mailbox, SMTPTransport, Transport, mailbox_routes
+from counterfoil_server.notices import Delivery, Described, Mailbox, Transport, mailbox_routes
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.verification import Lifetimes, Verification
 
@@ -339,11 +339,13 @@ def describer(authority: Authority, organisation: str) -> Callable[[Notice], Awa
     return describe
 
 
-def smtp_transport(configuration: Configuration) -> SMTPTransport | None:
+def smtp_transport(configuration: Configuration) -> Transport | None:
     """The transport of the [smtp] settings, if there are any."""
     smtp = configuration.settings.smtp
     if smtp is None:
         return None
+    from counterfoil_server.notices.smtp import SMTPTransport  # a desk without mail does without its library
+
     return SMTPTransport(
         smtp.host, smtp.port, sender=smtp.sender, username=smtp.username, password=smtp.password, tls=smtp.tls
     )

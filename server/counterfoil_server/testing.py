@@ -256,14 +256,26 @@ class PageClient:
         options = await self.post(f"{path}/challenge")
         await self.post(f"{path}/sign-in", self.authenticator.get(options, self.origin))
 
-    async def read(self) -> Page:
-        """The page of the decision."""
-        return self._page(await self.http.get("/decide"))
+    async def read(self, path: str = "/decide") -> Page:
+        """The page of the decision, or another that a session leads to."""
+        return self._page(await self.http.get(path))
 
     async def decide(self, decision: str, code: str | None = None, *, disown: bool = False) -> None:
         """Choose on the page just read, and sign."""
         asked = await self.post("/decide/statement", {"decision": decision, "code": code, "disown": disown})
         await self.post("/decide/signature", self.authenticator.get(asked, self.origin))
+
+    async def open_and_settle(self, url: str, found: str, reference: str = "") -> Page:
+        """Open a link about an unknown outcome, sign in, read, and sign what was found; answers the last page."""
+        await self.sign_in(url)
+        await self.read("/settle")
+        await self.settle(found, reference)
+        return await self.read("/settled")
+
+    async def settle(self, found: str, reference: str = "") -> None:
+        """Say on the page just read what was found, and sign."""
+        asked = await self.post("/settle/statement", {"found": found, "reference": reference})
+        await self.post("/settle/signature", self.authenticator.get(asked, self.origin))
 
     async def status(self) -> dict[str, Any]:
         """Where the request stands."""

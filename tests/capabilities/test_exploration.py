@@ -3,7 +3,8 @@
 The world is a model of everything around the table: a store whose updates are conditional on ``sources()`` and write
 their leaf at once; a redeemer that judges first and claims later, when its judgement may be stale; people, clocks and
 administrators who stop things at any moment; an executor with a ledger, which may be handed an order twice, crash
-anywhere, and look up what became of it. The invariants of the design are checked in every state that can be reached.
+anywhere, and look up what became of it; and staff who find that out by themselves, perhaps at the same moment. The
+invariants of the design are checked in every state that can be reached.
 
 ``COUNTERFOIL_EXPLORE=full`` explores three tickets at once (minutes); without it two. That the exploration sees
 something is itself tested: each careless world below breaks the invariant that it is said to break.
@@ -71,6 +72,8 @@ class Rules:
     reruns_after_crash: bool = False
     stops_claimed: bool = False
     guesses: bool = False
+    people_settle: bool = True
+    settles_known: bool = False
 
 
 World = tuple[One, ...]
@@ -101,6 +104,20 @@ def moves(one: One, rules: Rules, counted: int) -> Iterator[tuple[str, One]]:
     yield from people(one, rules)
     yield from redeemer(one, rules, counted)
     yield from executor(one, rules)
+    yield from settlers(one, rules)
+
+
+def settlers(one: One, rules: Rules) -> Iterator[tuple[str, One]]:
+    """Staff who found out in the organisation's own system, and signed it; the connector's lookup may be under way."""
+    if not rules.people_settle or one.state is State.PENDING or not (rules.settles_known or one.state is State.UNKNOWN):
+        return
+    for event, said in ((Event.FIND_EXECUTED, True), (Event.FIND_NOT_EXECUTED, False)):
+        if said is (one.effects > 0) or rules.guesses:
+            if (found := stepped(one, event, rules)) is not None:
+                yield f"signed: {event}", found
+            elif rules.settles_known and one.redemptions:
+                after_all = after(State.UNKNOWN, event)
+                yield f"signed anyway: {event}", replace(one, state=after_all, logged=after_all)
 
 
 def people(one: One, rules: Rules) -> Iterator[tuple[str, One]]:
@@ -276,6 +293,7 @@ def test_what_has_ended_stays_as_it_is_whatever_happens_next() -> None:
         (Rules(reruns_after_crash=True), "2: an effect started more than once"),
         (Rules(stops_claimed=True), "3: what was answered as stopped|7: what was answered as stopped"),
         (Rules(guesses=True), "an outcome was guessed"),
+        (Rules(settles_known=True), "an outcome was guessed"),
     ],
 )
 def test_the_exploration_notices_a_careless_world(careless: Rules, broken: str) -> None:

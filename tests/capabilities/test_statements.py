@@ -22,7 +22,9 @@ from counterfoil.statements import (
     DECLINE_NAMESPACE,
     ENROL_NAMESPACE,
     NAMESPACES,
+    SETTLE_NAMESPACE,
     Assertion,
+    Settlement,
     Statement,
     challenge,
     role_of,
@@ -64,6 +66,44 @@ def test_bytes_that_are_not_exactly_a_statement_are_refused(body: bytes) -> None
         Statement.from_bytes(body)
 
 
+SETTLEMENT = Settlement(
+    issuer="https://desk.example", envelope="e", display="d", seat="staff:finance", person="ann", credential="YW5u",
+    found="executed", reference="RF-2291", nonce="n", iat=1, exp=2,
+)  # fmt: skip
+SETTLED = SETTLEMENT.to_bytes()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        BODY,
+        SETTLED + b"\n",
+        SETTLED.replace(b'"found":"executed"', b'"found":"unknown"'),
+        SETTLED.replace(b'"found":"executed"', b'"found":"not_executed","found":"executed"'),
+        SETTLED.replace(b'"v":1', b'"extra":1,"v":1'),
+        SETTLED.replace(b'"RF-2291"', b"null"),
+        SETTLED.replace(b"RF-2291", b"x" * 201),
+    ],
+)
+def test_bytes_that_are_not_exactly_a_settlement_are_refused(body: bytes) -> None:
+    assert body != SETTLED
+    assert Settlement.from_bytes(SETTLED) == SETTLEMENT
+    with pytest.raises(StatementRefused):
+        Settlement.from_bytes(body)
+
+
+def test_T51_a_settlement_is_no_statement() -> None:
+    with pytest.raises(StatementRefused):
+        Statement.from_bytes(SETTLED)
+
+
+@pytest.mark.parametrize("name", sorted(set(Settlement.model_fields) - {"v"}))
+def test_every_field_is_in_what_is_signed_of_a_settlement(name: str) -> None:
+    other = {"found": "not_executed", "iat": 0, "exp": 9}.get(name, "x")
+    assert SETTLEMENT.model_copy(update={name: other}).challenge != SETTLEMENT.challenge
+
+
 OTHER: dict[str, Any] = {
     "issuer": "x", "envelope": "x", "display": "x", "seat": "x", "person": "x", "credential": "x",
     "decision": "decline", "code": None, "nonce": "x", "iat": 1, "exp": 2,
@@ -76,8 +116,9 @@ def test_every_field_is_in_what_is_signed(name: str) -> None:
 
 
 def test_T51_each_meaning_has_a_challenge_of_its_own() -> None:
-    challenges = {challenge(name, BODY) for name in (APPROVE_NAMESPACE, DECLINE_NAMESPACE, ENROL_NAMESPACE, "git", "")}
-    assert len(challenges) == 5
+    names = (APPROVE_NAMESPACE, DECLINE_NAMESPACE, SETTLE_NAMESPACE, ENROL_NAMESPACE, "git", "")
+    assert len({challenge(name, BODY) for name in names}) == 6
+    assert SETTLEMENT.challenge == challenge(SETTLE_NAMESPACE, SETTLED)
     assert NAMESPACES == {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
     assert STATEMENT.challenge == challenge(APPROVE_NAMESPACE, BODY)
     declined = STATEMENT.model_copy(update={"decision": "decline"})
@@ -146,7 +187,7 @@ def verified_by_ssh(folder: Path, statement: bytes, signature: str, namespace: s
 ALLOWED = f'namespaces="{APPROVE_NAMESPACE}"'
 
 
-def compact(passkey: Passkey, signed: Statement) -> Assertion:
+def compact(passkey: Passkey, signed: Statement | Settlement) -> Assertion:
     """As browsers write it: OpenSSH wants the members in this order, without spaces."""
     return passkey.sign(
         signed.challenge,
@@ -167,7 +208,8 @@ def test_T51_stock_ssh_keygen_takes_an_approval_for_an_approval_and_for_nothing_
     good, said = verified_by_ssh(tmp_path, BODY, signature, APPROVE_NAMESPACE, ALLOWED)
     assert good, said
     assert "Good" in said
-    for namespace, options in ((DECLINE_NAMESPACE, ""), ("git", ""), ("file", ""), ("git", ALLOWED)):
+    others = ((DECLINE_NAMESPACE, ""), (SETTLE_NAMESPACE, ""), ("git", ""), ("file", ""), ("git", ALLOWED))
+    for namespace, options in others:
         good, said = verified_by_ssh(tmp_path, BODY, signature, namespace, options)
         assert not good, said
     changed = BODY.replace(b"ann", b"ben")
@@ -175,7 +217,7 @@ def test_T51_stock_ssh_keygen_takes_an_approval_for_an_approval_and_for_nothing_
 
 
 def test_T51_an_approval_relabelled_for_another_namespace_does_not_verify(tmp_path: Path) -> None:
-    for namespace in (DECLINE_NAMESPACE, "git"):
+    for namespace in (DECLINE_NAMESPACE, SETTLE_NAMESPACE, "git"):
         signature = ssh_signature(compact(ANN, STATEMENT), ANN, namespace)
         assert not verified_by_ssh(tmp_path, BODY, signature, namespace, "")[0]
 
@@ -188,6 +230,20 @@ def test_T51_a_decline_is_no_approval_for_ssh_keygen_either(tmp_path: Path) -> N
         assert good is (claimed == DECLINE_NAMESPACE), said
     listed_for_approvals = ssh_signature(compact(ANN, declined), ANN, DECLINE_NAMESPACE)
     assert not verified_by_ssh(tmp_path, declined.to_bytes(), listed_for_approvals, DECLINE_NAMESPACE, ALLOWED)[0]
+
+
+def test_T51_a_settlement_is_neither_an_approval_nor_a_decline_for_ssh_keygen_either(tmp_path: Path) -> None:
+    allowed = f'namespaces="{SETTLE_NAMESPACE}"'
+    assertion = compact(ANN, SETTLEMENT)
+    genuine = ssh_signature(assertion, ANN, SETTLE_NAMESPACE)
+    good, said = verified_by_ssh(tmp_path, SETTLED, genuine, SETTLE_NAMESPACE, allowed)
+    assert good, said
+    for claimed in (APPROVE_NAMESPACE, DECLINE_NAMESPACE, "git"):
+        relabelled = ssh_signature(assertion, ANN, claimed)
+        assert not verified_by_ssh(tmp_path, SETTLED, relabelled, claimed, "")[0]
+        assert not verified_by_ssh(tmp_path, SETTLED, genuine, claimed, "")[0]
+    assert not verified_by_ssh(tmp_path, SETTLED, genuine, SETTLE_NAMESPACE, ALLOWED)[0]
+    assert not verified_by_ssh(tmp_path, SETTLED.replace(b"RF-2291", b"RF-2292"), genuine, SETTLE_NAMESPACE, allowed)[0]
 
 
 # Seats ----------------------------------------------------------------------------------------------------------------

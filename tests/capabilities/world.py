@@ -43,9 +43,9 @@ from counterfoil.roster import (
     verify_roster,
 )
 from counterfoil.rungs import Rung
-from counterfoil.statements import HOLDER, Assertion, Decision, Statement
+from counterfoil.statements import HOLDER, Assertion, Decision, Found, Statement
 from counterfoil.store import Caps
-from counterfoil.tickets import Envelope, Signals, Ticket, envelope_digest
+from counterfoil.tickets import Envelope, Event, Signals, Ticket, envelope_digest
 from counterfoil.values import Account, Change, Contact, Execution, Facts, Money, NotExecuted, Receipt, fact, shown
 from counterfoil_server.store import SQLiteStore
 
@@ -284,7 +284,7 @@ class RefundFacts(Facts):
 
 def shop_desk(shop: Shop) -> Desk:
     """A desk of three operations: direct, collected, and with a waiting time."""
-    desk = Desk("Acme support", directory=shop, roles=["finance", "identity"])
+    desk = Desk("Acme support", directory=shop, roles=["finance", "identity"], settled_by="finance")
 
     @desk.operation(counts="amount")
     async def refund(execution: Execution, account: Account, order_id: str, amount: Money) -> Receipt:
@@ -321,7 +321,9 @@ def shop_desk(shop: Shop) -> Desk:
     async def gift_facts(account: Account, text: str = "", count: int = 1) -> Facts:
         return Facts(owners=(account,))
 
-    @desk.operation(ladder=[Rung(holder="passkey", code=True), Rung(staff={"identity": 2}, hold=3600)])
+    @desk.operation(
+        ladder=[Rung(holder="passkey", code=True), Rung(staff={"identity": 2}, hold=3600)], settled_by="identity"
+    )
     async def close_account(execution: Execution, account: Account, share: float = 0.5) -> Receipt:
         """Close an account."""
         raise NotExecuted("the core never runs connectors")
@@ -480,6 +482,26 @@ class World:
     async def decline(self, ticket: Ticket, person: str, *, disown: bool = False) -> Ticket:
         """Somebody declines."""
         return await self.authority.decide(ticket.id, await self.sign(ticket, person, "decline"), disown=disown)
+
+    async def unknown(self, operation: str = "refund", *, by: Requester | str = "agent", **arguments: Any) -> Ticket:
+        """A ticket that ann approved, whose effect was started, and nobody knows what came of it."""
+        ticket = await self.approve(await self.request(operation, by=by, **arguments), "ann")
+        assert await self.authority.deliver(ticket.id) is not None
+        return await self.authority.report(ticket.id, Event.REPORT_UNKNOWN, {"reason": "The connector hung."})
+
+    async def finding(
+        self, ticket: Ticket, person: str, found: Found = "executed", reference: str = ""
+    ) -> SignedStatement:
+        """What the person's passkey makes of what the page for unknown outcomes offers."""
+        passkey = self.passkeys[person]
+        offer = await self.authority.prepare_settlement(ticket.id, person, passkey.credential, found, reference)
+        return SignedStatement(offer.statement_bytes, passkey.sign(offer.challenge))
+
+    async def settle(
+        self, ticket: Ticket, person: str = "fay", found: Found = "executed", reference: str = ""
+    ) -> Ticket:
+        """Somebody says what became of it, and signs."""
+        return await self.authority.settle(ticket.id, await self.finding(ticket, person, found, reference))
 
     async def now(self, ticket: Ticket) -> Ticket:
         """The ticket as it stands."""

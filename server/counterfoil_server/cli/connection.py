@@ -8,16 +8,18 @@ know, and never send it again.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from counterfoil.errors import StateFolderInUse
 from counterfoil_server import admin_socket
 from counterfoil_server.cli import first_start
-from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import NotReachable
 from counterfoil_server.config import Configuration
+
+if TYPE_CHECKING:
+    from counterfoil_server.cli.console import Output
 
 TRIES = 2
 """Between the two looks, an owner may have stopped or started once."""

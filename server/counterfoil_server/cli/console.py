@@ -7,7 +7,6 @@ off. Meaning never hangs on colour alone, nor on a character that the terminal c
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -59,9 +58,6 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        for stream in (sys.stdout, sys.stderr):
-            if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")
         self.console = _Terminal(theme=THEME, highlight=False, markup=False, emoji=False)
         self.messages = _Terminal(theme=THEME, highlight=False, markup=False, emoji=False, stderr=True)
         self._unicode = (self.console.encoding or "").lower().startswith("utf")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from counterfoil_server.cli.console import Output
+from typing import TYPE_CHECKING
+
 from counterfoil_server.config import Configuration
+
+if TYPE_CHECKING:
+    from counterfoil_server.cli.console import Output
 
 SAME_USER = (
     "Counterfoil holds back the AI, not this machine's user: an AI client that can run programs as the same user as"

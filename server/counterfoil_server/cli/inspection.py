@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+from counterfoil.desk import Desk
 from counterfoil.errors import CounterfoilError
 from counterfoil_server import key_files
 from counterfoil_server.cli.console import counted
@@ -55,7 +56,25 @@ def declarations(configuration: Configuration) -> list[Check]:
     if desk is None:
         return [checked]
     checked.says = f"{desk.name}: {counted(len(desk.reads), 'read')}, {counted(len(desk.operations), 'operation')}"
-    return [checked, attempt("policy", configuration.load_policy, f"{configuration.settings.policy} fits the desk")[1]]
+    policy = attempt("policy", configuration.load_policy, f"{configuration.settings.policy} fits the desk")[1]
+    return [checked, policy, _settling(desk)]
+
+
+def _settling(desk: Desk) -> Check:
+    """Whether an outcome that nobody knows can ever become known."""
+    stuck = [
+        name
+        for name, operation in desk.operations.items()
+        if operation.run_lookup is None and desk.settler_of(name) is None
+    ]
+    if stuck:
+        return Check(
+            "settling",
+            "warning",
+            f"an unknown outcome stays unknown for good: {', '.join(stuck)}",
+            "Give the operation a lookup, or name in settled_by the role whose people find out.",
+        )
+    return Check("settling", "ok", "an unknown outcome can be settled for every operation")
 
 
 def machine(configuration: Configuration) -> list[Check]:

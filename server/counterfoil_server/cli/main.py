@@ -2,21 +2,67 @@
 
 from __future__ import annotations
 
+import io
+import sys
+from collections import UserDict
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+import typer.main
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from counterfoil.errors import CounterfoilError, StoreFailed
-from counterfoil_server.cli import demo, doctor, looking, people, policy, principals, serve, stopping, tickets
-from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import EXPLAINED, INTERRUPTED, OK, UsageMistake, exit_code_of
 from counterfoil_server.cli.session import ConfigOption, Given, JSONOption
 
+if TYPE_CHECKING:
+    from counterfoil_server.cli.console import Output
+
+MODULES = {
+    "serve": "serve",
+    "demo": "demo",
+    "revoke": "stopping",
+    "suspend": "stopping",
+    "resume": "stopping",
+    "suspensions": "stopping",
+    "doctor": "doctor",
+    "tickets": "tickets",
+    "people": "people",
+    "principals": "principals",
+    "notices": "looking",
+    "calls": "looking",
+    "policy": "policy",
+}
+"""In which module each command is, in the order of ``--help``."""
+
+
+class Commands(UserDict[str, Any]):
+    """The commands by name. Each is imported when it is wanted, so that a server does not keep all the others."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(MODULES))
+
+    def __getitem__(self, name: str) -> Any:
+        """The command; raises KeyError if there is none of this name."""
+        if self.data[name] is None:
+            found = typer.Typer(rich_markup_mode=None)
+            import_module(f"counterfoil_server.cli.{MODULES[name]}").register(found)
+            self.data.update(typer.main.get_group(found).commands)
+        return self.data[name]
+
+
+class _Program(TyperGroup):
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given | {"commands": Commands()})
+
+
 app = typer.Typer(
     name="counterfoil",
+    cls=_Program,
     help="The AI holds a ticket. Only a verified person holds the counterfoil.",
     epilog=EXPLAINED,
     add_completion=False,
@@ -24,16 +70,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-serve.register(app)
-demo.register(app)
-tickets.register(app)
-stopping.register(app)
-people.register(app)
-principals.register(app)
-looking.register(app)
-policy.register(app)
-doctor.register(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -59,13 +95,16 @@ def settings(
 
 def execute(arguments: Sequence[str]) -> int:
     """Run one command line and answer its exit code. A refusal is shown without a traceback."""
-    output = Output(as_json="--json" in arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    as_json = "--json" in arguments
     try:
         code = app(list(arguments) or ["--help"], prog_name="counterfoil", standalone_mode=False)
         return code if isinstance(code, int) else OK
     except TyperException as error:
         mistake = _usage_mistake(error)
-        output.error(mistake)
+        _output(as_json).error(mistake)
         return exit_code_of(mistake)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
@@ -73,8 +112,15 @@ def execute(arguments: Sequence[str]) -> int:
         refusal = _refusal(error)
         if refusal is None:
             raise
-        output.error(refusal)
+        _output(as_json).error(refusal)
         return exit_code_of(refusal)
+
+
+def _output(as_json: bool) -> Output:
+    # A command that writes nothing does without what draws on terminals.
+    from counterfoil_server.cli.console import Output
+
+    return Output(as_json=as_json)
 
 
 def _usage_mistake(error: TyperException) -> UsageMistake:

@@ -9,7 +9,6 @@ import typer
 from counterfoil.desk import Desk
 from counterfoil.errors import DeskError, PolicyError
 from counterfoil.policy import NOTHING_PERMITS, Policy
-from counterfoil.policy_text import actions_of, words_of
 from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import FOUND
 from counterfoil_server.cli.session import Session, with_session
@@ -49,6 +48,7 @@ def _operation(name: str, desk: Desk, policy: Policy) -> dict[str, Any]:
         "ladder": [rung.in_words() for rung in desk.ladder_of(operation) if not rung.is_empty],
         "permitted": _rules(policy, "permit", name),
         "forbidden": _rules(policy, "forbid", name),
+        "settled_by": desk.settler_of(name),
         "unattended": _rules(policy, "permit", f"{name}/unattended"),
     }
 
@@ -56,9 +56,9 @@ def _operation(name: str, desk: Desk, policy: Policy) -> dict[str, Any]:
 def _rules(policy: Policy, effect: str, action: str) -> list[str]:
     """The words of the rules of this effect that speak of the action; a rule that names none speaks of all."""
     concerned = [
-        rule for rule in policy.policies if rule.effect == effect and action in (actions_of(rule) or (action,))
+        rule for rule in policy.rules if rule.effect == effect and (rule.actions is None or rule.names(action))
     ]
-    return [words_of(rule) or NO_WORDS for rule in concerned]
+    return [rule.words or NO_WORDS for rule in concerned]
 
 
 def _show(output: Output, found: dict[str, Any]) -> None:
@@ -72,5 +72,7 @@ def _show(output: Output, found: dict[str, Any]) -> None:
             output.warn(f"{NOTHING_PERMITS} Every request for it is refused.")
         if each["forbidden"]:
             output.items("Refused, whoever approved:", each["forbidden"])
+        if each["settled_by"]:
+            output.items("If its outcome is unknown, established by:", [f"a person with the role {each['settled_by']}"])
         for words in each["unattended"]:
             output.warn(f"It may run without anybody's approval: {words}")

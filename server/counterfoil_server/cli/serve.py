@@ -1,9 +1,14 @@
-"""``serve``: run the desk until it is stopped."""
+"""``serve``: run the desk until it is stopped.
+
+Where nobody sits at a terminal, as under a service manager, the log says what a terminal would show.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,12 +17,16 @@ import typer
 
 from counterfoil.errors import SettingsError
 from counterfoil_server.cli import first_start, logs
-from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.config import Configuration
 
 if TYPE_CHECKING:
     from counterfoil_server.app import Parts
+    from counterfoil_server.cli.console import Output
+
+logger = logging.getLogger(__name__)
+
+UNTOLD = "Notices go nowhere: nobody is told that a request waits for them, or that something was done."
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +43,7 @@ def serve(
     """Serve the desk: MCP for AI clients, pages for people, and the executor."""
     from counterfoil_server import app
 
-    configuration, output = session.configuration, session.output
+    configuration = session.configuration
     if configuration.settings.smtp is None and not no_notices:
         raise SettingsError(
             "There are no [smtp] settings, so nobody who has to decide would be told.",
@@ -42,16 +51,19 @@ def serve(
         )
     transport = None if no_notices else app.smtp_transport(configuration)
     fresh = first_start.is_fresh(configuration)
-    logs.configure(as_json=output.as_json)
+    logs.configure(as_json=session.as_json)
 
     async def ready(parts: Parts, base_url: str) -> None:
         listens()
         if fresh:
-            first_start.explain(configuration, output)
-        output.answer(
-            {"serving": addresses(configuration, base_url)},
-            lambda: _welcome(output, configuration, base_url, told=transport is not None),
-        )
+            first_start.explain(configuration, session.output)
+        if session.as_json or sys.stdout.isatty():
+            session.output.answer(
+                {"serving": addresses(configuration, base_url)},
+                lambda: _welcome(session.output, configuration, base_url, told=transport is not None),
+            )
+        else:
+            _log_welcome(configuration, base_url, told=transport is not None)
         await anyio.sleep_forever()
 
     async def run() -> None:
@@ -114,6 +126,13 @@ def _welcome(output: Output, configuration: Configuration, base_url: str, *, tol
         ]
     )
     if not told:
-        output.warn("Notices go nowhere: nobody is told that a request waits for them, or that something was done.")
+        output.warn(UNTOLD)
     output.hint("An AI client needs a token: ", ("counterfoil principals add NAME", "command"))
     output.say("Stop with Ctrl-C.")
+
+
+def _log_welcome(configuration: Configuration, base_url: str, *, told: bool) -> None:
+    found = ", ".join(f"{name} {where}" for name, where in addresses(configuration, base_url).items())
+    logger.info("%s is being served: %s", configuration.desk.name, found)
+    if not told:
+        logger.warning(UNTOLD)

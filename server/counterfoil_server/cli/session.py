@@ -12,15 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import anyio
 import typer
 
 from counterfoil_server import config
 from counterfoil_server.cli import connection
-from counterfoil_server.cli.console import Output
 from counterfoil_server.config import Configuration
+
+if TYPE_CHECKING:
+    from counterfoil_server.cli.console import Output
 
 ConfigOption = Annotated[
     Path | None,
@@ -47,7 +49,15 @@ class Session:
     """One run of one command."""
 
     config: Path | None
-    output: Output
+    as_json: bool
+
+    @cached_property
+    def output(self) -> Output:
+        """Where the command writes to."""
+        # What draws on terminals is large; a server that writes to its log only does without it.
+        from counterfoil_server.cli.console import Output
+
+        return Output(as_json=self.as_json)
 
     @cached_property
     def configuration(self) -> Configuration:
@@ -67,8 +77,7 @@ def with_session(command: Callable[..., int | None]) -> Callable[..., int | None
     @functools.wraps(command)
     def run(context: typer.Context, config: Path | None = None, as_json: bool = False, **arguments: Any) -> int | None:
         given = context.find_root().ensure_object(Given)
-        output = Output(as_json=as_json or given.as_json)
-        return command(Session(config or given.config, output), **arguments)
+        return command(Session(config or given.config, as_json or given.as_json), **arguments)
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     parameters = [

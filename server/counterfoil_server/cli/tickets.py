@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from counterfoil.display import in_words, seat_in_words
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
 from counterfoil.tickets import State
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, exact_moment, moment
 from counterfoil_server.cli.session import Session, with_session
@@ -52,9 +52,13 @@ NOTICES = {
     APPROVE: "asked to decide",
     OBJECT: "told, with a way to object",
     EXECUTED: "told that it was done",
+    SETTLE: "asked to find out whether it happened",
     ENROLLED: "told of a new passkey",
 }
 """Words for the kinds of notices."""
+
+
+INVITE_SOMEBODY = "Invite somebody who neither holds the account nor stands behind the request."
 
 
 def register(app: typer.Typer) -> None:
@@ -62,6 +66,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="What was requested, and what came of it.", rich_markup_mode=None)
     group.command("list")(with_session(list_tickets))
     group.command("show")(with_session(show_ticket))
+    group.command("ask")(with_session(ask_about_ticket))
     app.add_typer(group, name="tickets")
 
 
@@ -81,6 +86,19 @@ def show_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="Th
     """Show one ticket with everything that is known of it."""
     found = session.call("tickets_show", ticket=ticket)
     session.output.answer(found, lambda: _card(session.output, found))
+
+
+def ask_about_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="The ticket's id.")]) -> None:
+    """Send those who can settle an unknown outcome a new link."""
+    found = session.call("tickets_ask", ticket=ticket)
+
+    def show() -> None:
+        if found["asked"]:
+            session.output.say(f"Asked: {', '.join(found['asked'])}. Their links go out with the next messages.")
+        else:
+            session.output.warn(f"Nobody with the role {found['role']} may settle it. {INVITE_SOMEBODY}")
+
+    session.output.answer(found, show)
 
 
 def _list(output: Output, found: list[dict[str, Any]], limit: int) -> None:
@@ -128,6 +146,22 @@ def _card(output: Output, ticket: dict[str, Any]) -> None:
     if ticket["state"] == State.UNKNOWN:
         output.gap()
         output.warn("Nobody knows whether this happened. Look in the system it was for, before anyone asks again.")
+        _settlers(output, ticket["settlers"])
+
+
+def _settlers(output: Output, settlers: dict[str, Any]) -> None:
+    """Who can say what became of it, and whether they know that they are asked."""
+    if settlers["role"] is None:
+        output.hint("The desk names nobody who could settle it by hand (settled_by); only the operation's lookup can.")
+    elif not settlers["people"]:
+        output.hint(f"Nobody with the role {settlers['role']} may settle it. {INVITE_SOMEBODY}")
+    else:
+        people = [
+            f"{person}, {'who was told' if person in settlers['told'] else 'whom no message has reached yet'}"
+            for person in settlers["people"]
+        ]
+        output.items(f"With the role {settlers['role']} it can be settled by:", people)
+        output.hint("A link that has lapsed offers a new one; 'counterfoil tickets ask' sends one to each of them.")
 
 
 def _request(output: Output, ticket: dict[str, Any]) -> None:
@@ -159,6 +193,8 @@ def _people(output: Output, ticket: dict[str, Any]) -> None:
         output.items("Nobody:", ["the policy lets it run unattended"])
     if ticket["statements"]:
         output.items("Signed:", map(_signed, ticket["statements"]))
+    if ticket["settlement"]:
+        output.items("Established afterwards:", [_established(ticket["settlement"])])
 
 
 def _either(alternatives: list[str]) -> str:
@@ -171,6 +207,16 @@ def _signed(statement: dict[str, Any]) -> Text:
         f"{statement['person']}, {seat_in_words(statement['seat'])}, ",
         ("approved", "good") if approved else ("declined", "bad"),
         f" on {exact_moment(statement['recorded_at'])}",
+    )
+
+
+def _established(settlement: dict[str, Any]) -> Text:
+    happened = settlement["found"] == "executed"
+    return assembled(
+        f"{settlement['person']}, {seat_in_words(settlement['seat'])}, signed that it ",
+        ("happened", "good") if happened else ("did not happen", "bad"),
+        f" on {exact_moment(settlement['recorded_at'])}",
+        f" (reference {settlement['reference']})" if settlement["reference"] else "",
     )
 
 
@@ -202,6 +248,8 @@ def _outcome(outcome: str | None) -> str | None:
         case {"receipt": {"reference": str(reference), **rest}}:
             summary = rest.get("summary")
             return f"{summary} (reference {reference})" if summary else f"reference {reference}"
+        case {"receipt": {"summary": str(summary)}}:
+            return summary
         case {"reason": str(reason)}:
             return reason
     return outcome

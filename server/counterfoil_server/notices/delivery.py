@@ -18,7 +18,7 @@ from typing import Protocol
 import anyio
 
 from counterfoil.errors import CounterfoilError, StoreFailed
-from counterfoil.recipients import APPROVE, EXECUTED, OBJECT
+from counterfoil.recipients import APPROVE, EXECUTED, OBJECT, SETTLE
 from counterfoil.store import NO_LONGER_NEEDED, Notice, Store
 from counterfoil.tickets import STOPPABLE, State, Ticket
 from counterfoil_server.notices.messages import LINK_LIFETIME, Message, compose
@@ -220,10 +220,12 @@ def no_longer_needed(notice: Notice, ticket: Ticket | None, now: int) -> str | N
     state = ticket.state if ticket else None
     if notice.kind == EXECUTED:
         return f"{NO_LONGER_NEEDED}: it was found that nothing was done." if state is State.NOT_EXECUTED else None
-    if notice.kind not in (APPROVE, OBJECT):
+    if notice.kind not in (APPROVE, OBJECT, SETTLE):
         return None
     if ticket is None or state is None:
         return f"{NO_LONGER_NEEDED}: there is no such request."
+    if notice.kind == SETTLE:
+        return None if state is State.UNKNOWN else f"{NO_LONGER_NEEDED}: the outcome is known."
     if state not in STOPPABLE:
         return f"{NO_LONGER_NEEDED}: the request is {state.value.replace('_', ' ')}."
     return f"{NO_LONGER_NEEDED}: the request has expired." if now >= ticket.expires_at else None

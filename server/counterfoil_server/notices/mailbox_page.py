@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from counterfoil_server.notices.messages import INDENT, PAGES, SIGNATURE, TEMPLATES, in_utc
+from counterfoil_server.notices.messages import INDENT, PAGES, SIGNATURE, in_utc, templates
 from counterfoil_server.notices.transports import Kept, Mailbox
 
 TRIES = 5
@@ -159,7 +159,7 @@ def mailbox_routes(
 
 
 def _page(template: str, status: int = 200, **values: object) -> Response:
-    content = TEMPLATES.get_template(template).render(**values)
+    content = templates().get_template(template).render(**values)
     return Response(content, status, HEADERS, "text/html")
 
 

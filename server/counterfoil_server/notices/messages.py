@@ -12,20 +12,20 @@ import textwrap
 import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from counterfoil.display import visible
 from counterfoil.errors import DeskError, SettingsError
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
 from counterfoil.rungs import duration
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 PAGES = Path(__file__).parent / "pages"
-TEMPLATES = Environment(
-    loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
 LINE_WIDTH = 72
 """Characters in a line of the plain text; the usual width of mail (RFC 3676, section 4.2 allows up to 78)."""
 INDENT = "    "
@@ -33,6 +33,16 @@ SIGNATURE = "-- \n"
 """What mail programs know the end of a text by (RFC 3676, section 4.3)."""
 LINK_LIFETIME = 600
 """Seconds for which a link works, by default."""
+
+
+@cache
+def templates() -> Environment:
+    """The HTML of messages and of the mailbox; the template engine is loaded when the first of them is made."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +100,10 @@ def compose(
         subject = f'{organisation}: "{title}" {"was" if certain else "may have been"} carried out'
         parts = _executed(organisation, request, link, contact, certain)
         code = None
+    elif kind == SETTLE:
+        subject = f'{organisation}: find out whether "{title}" happened'
+        parts = _settle(organisation, request, link, link_lifetime)
+        code = None
     elif kind == ENROLLED:
         subject = f"{organisation}: a passkey was added for you"
         parts = _enrolled(organisation, request[1], contact)
@@ -97,7 +111,7 @@ def compose(
     else:
         raise ValueError(f"there is no notice of the kind {kind!r}")
     parts.append(Part("small", f"{organisation} sends this automatically; answers to it are not read."))
-    return Message(subject, _text(parts), TEMPLATES.get_template("message.html").render(parts=parts), link, code)
+    return Message(subject, _text(parts), templates().get_template("message.html").render(parts=parts), link, code)
 
 
 def one_line(text: str, what: str) -> str:
@@ -204,6 +218,27 @@ def _executed(organisation: str, request: list[Part], link: str | None, contact:
         Part("text", after),
         Part("text", f"Was it not you, or is something wrong? Contact {contact}, not by answering this message."),
         Part("text", "We never ask for a password, neither in messages nor on our pages."),
+    ]
+
+
+def _settle(organisation: str, request: list[Part], link: str | None, lifetime: int) -> list[Part]:
+    if link is None:
+        raise ValueError(f"a notice of the kind {SETTLE!r} needs a link")
+    return [
+        Part("text", f"{organisation} started to carry out this request, and cannot tell whether it took effect:"),
+        *request,
+        Part(
+            "text",
+            "You are one of those who can find out. Read here what is known and where to look, and sign what you "
+            "found:",
+        ),
+        Part("link", link),
+        *_about_link(lifetime),
+        Part(
+            "text",
+            "Opening the link changes nothing, and it is not tried again by itself. We never ask for a password, "
+            "neither in messages nor on that page. Do not pass this message on.",
+        ),
     ]
 
 

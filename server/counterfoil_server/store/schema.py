@@ -184,7 +184,24 @@ FIRST = (
     "CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST,)
+SECOND = (
+    # At most one for each ticket: what a person established of an outcome that nobody knew.
+    """
+    CREATE TABLE settlement (
+        ticket INTEGER PRIMARY KEY REFERENCES ticket (number),
+        person TEXT NOT NULL,
+        seat TEXT NOT NULL,
+        credential TEXT NOT NULL,
+        found TEXT NOT NULL CHECK (found IN ('executed', 'not_executed')),
+        reference TEXT NOT NULL,
+        statement BLOB NOT NULL,
+        assertion TEXT NOT NULL,
+        recorded_at INTEGER NOT NULL
+    ) STRICT
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 

@@ -21,12 +21,15 @@ from counterfoil_server.store.outbox_verbs import OutboxVerbs
 from counterfoil_server.store.people_verbs import PeopleVerbs
 from counterfoil_server.store.redemption import RedemptionVerbs
 from counterfoil_server.store.secret_verbs import SecretVerbs
+from counterfoil_server.store.settling import SettlingVerbs
 from counterfoil_server.store.stopping import StoppingVerbs
 from counterfoil_server.store.ticket_verbs import TicketVerbs
 from counterfoil_server.store.writer import Writer
 
 
-class SQLiteStore(TicketVerbs, RedemptionVerbs, StoppingVerbs, PeopleVerbs, SecretVerbs, OutboxVerbs, LogVerbs):
+class SQLiteStore(
+    TicketVerbs, RedemptionVerbs, SettlingVerbs, StoppingVerbs, PeopleVerbs, SecretVerbs, OutboxVerbs, LogVerbs
+):
     """An open store. Made by :meth:`open`; closed by :meth:`close` or by leaving ``async with``."""
 
     def __init__(self, writer: Writer, readers: Readers, clock: Clock, chain: Chain) -> None:

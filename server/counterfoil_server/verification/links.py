@@ -2,8 +2,9 @@
 
 A link never signs anyone in, holds no personal data (T02), and opening it changes nothing (T06). Its secret is made
 when a message is delivered, is known here by its digest only, and lives ten minutes; afterwards its page can send one
-new message to the same address while the request still waits (T11). A message that tells of something to object to
-also carries a code, which must be typed: a machine that opens links and presses buttons stops nothing (T07).
+new message to the same address while the request still waits, or its outcome is still unknown (T11). A message that
+tells of something to object to also carries a code, which must be typed: a machine that opens links and presses
+buttons stops nothing (T07).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from counterfoil import recipients
 from counterfoil.canonical import b64
 from counterfoil.errors import LinkRefused, UnknownTicket
 from counterfoil.store import Notice, NoticeDraft, Secret, Store
-from counterfoil.tickets import STOPPABLE
+from counterfoil.tickets import STOPPABLE, State, Ticket
 from counterfoil_server.verification.secrets_kept import (
     LINK,
     RELINK,
@@ -35,8 +36,11 @@ CODE_TRIES = 5
 
 _READ_ALIKE = str.maketrans("OIL", "011", " -\u2010\u2011\u2013")
 
-PATHS = {recipients.APPROVE: "/l/", recipients.OBJECT: "/o/"}
+PATHS = {recipients.APPROVE: "/l/", recipients.OBJECT: "/o/", recipients.SETTLE: "/u/"}
 """Where each kind of link leads; other kinds of message have none."""
+
+ASKED_AGAIN_WITHIN = 30 * 86400
+"""Seconds for which a link about an unknown outcome can bring a new one: nothing else ends such a ticket's wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +96,8 @@ class Links:
         now = self._store.now()
         known = secret_digest(LINK, secret)
         ends = max(ticket.expires_at, ticket.hold_until or 0)
+        if notice.kind == recipients.SETTLE:
+            ends = now + ASKED_AGAIN_WITHIN
         await self._store.put_secret(Secret(LINK, known, ticket.id, data, now + self._life))
         await self._store.put_secret(Secret(RELINK, known, ticket.id, data, max(ends, now + self._life)))
         for number in range(CODE_TRIES if code else 0):
@@ -119,11 +125,11 @@ class Links:
         return link
 
     async def send_again(self, text: str, kind: str) -> None:
-        """Queue one new message to the same address, if the request still waits; says nothing about either."""
+        """Queue one new message to the same address, if there still is what it was about; says nothing of either."""
         link = await self.open(text, kind)
         spent = await self._store.take_secret(RELINK, link.digest)
         ticket = await self._store.ticket(link.ticket)
-        if spent is None or ticket is None or ticket.state not in STOPPABLE:
+        if spent is None or ticket is None or not still_asked(kind, ticket):
             return
         seat = spent.data.get("seat")
         draft = NoticeDraft(kind, link.recipient, str(spent.data["address"]), str(seat) if seat else None)
@@ -136,6 +142,11 @@ class Links:
                 sent = keyed(link.secret, "stop-code", normal_code(typed))
                 return link.code is not None and hmac.compare_digest(sent, link.code)
         return False
+
+
+def still_asked(kind: str, ticket: Ticket) -> bool:
+    """Whether a link of this kind still leads to something to do."""
+    return ticket.state is State.UNKNOWN if kind == recipients.SETTLE else ticket.state in STOPPABLE
 
 
 def new_code() -> str:

@@ -12,15 +12,17 @@ import re
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 from starlette.responses import HTMLResponse, Response
 
 from counterfoil.display import seat_in_words, visible, waiting_in_words
 from counterfoil.errors import CounterfoilError, LinkRefused
 from counterfoil_server.verification.refusals import status_of
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 PACKAGE = "counterfoil_server.verification"
 ASSETS_PATH = "/assets"
@@ -32,19 +34,27 @@ class Pages:
     """Renders the templates for one organisation."""
 
     def __init__(self, organisation: str) -> None:
+        self._organisation = organisation
         self._assets = Assets()
-        self._templates = Environment(
+
+    @cached_property
+    def _templates(self) -> Environment:
+        # The template engine takes memory that a desk whose people are not asked for anything need not spend.
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+
+        templates = Environment(
             loader=PackageLoader(PACKAGE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
             lstrip_blocks=True,
         )  # fmt: skip
-        self._templates.filters |= {
+        templates.filters |= {
             "plain": plain,
             "spelled": spelled,
             "moment": moment,
             "duration": waiting_in_words,
             "seat": seat_in_words,
         }
-        self._templates.globals |= {"organisation": organisation, "assets": f"{ASSETS_PATH}/{self._assets.version}"}
+        templates.globals |= {"organisation": self._organisation, "assets": f"{ASSETS_PATH}/{self._assets.version}"}
+        return templates
 
     def page(self, template: str, *, status: int = 200, form_token: str = "", **values: Any) -> HTMLResponse:
         """A page. ``form_token`` is what its scripts and forms send back."""

@@ -22,7 +22,8 @@ from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import Challenges
 from counterfoil_server.verification.rendering import ASSETS_PATH, Pages
 from counterfoil_server.verification.sessions import Sessions
-from counterfoil_server.verification.sign_in import SignIn
+from counterfoil_server.verification.settling import Settle
+from counterfoil_server.verification.sign_in import SignIn, to_decide, to_settle
 from counterfoil_server.verification.veto import Veto
 
 
@@ -81,7 +82,9 @@ class Verification:
 
     def routes(self) -> list[Route]:
         """Every address of this layer."""
-        sign_in, decide, veto = SignIn(self._parts), Decide(self._parts), Veto(self._parts)
+        sign_in, decide = SignIn(self._parts, to_decide(self._parts)), Decide(self._parts)
+        settler, settle = SignIn(self._parts, to_settle(self._parts)), Settle(self._parts)
+        veto = Veto(self._parts)
         enrol = Enrol(self._parts, self._lifetimes.challenge)
         return [
             self._page("/l/{secret}", get=sign_in.landing),
@@ -93,6 +96,15 @@ class Verification:
             self._script("/decide/signature", post=decide.signature),
             self._page("/done", get=decide.done),
             self._script("/done/status", get=decide.status),
+            self._page("/u/{secret}", get=settler.landing),
+            self._page("/u/{secret}/again", post=settler.again),
+            self._script("/u/{secret}/challenge", post=settler.challenge),
+            self._script("/u/{secret}/sign-in", post=settler.sign_in),
+            self._page("/settle", get=settle.page),
+            self._page("/settle/later", get=settle.later),
+            self._script("/settle/statement", post=settle.statement),
+            self._script("/settle/signature", post=settle.signature),
+            self._page("/settled", get=settle.settled),
             self._page("/o/{secret}", get=veto.landing, post=veto.code),
             self._page("/o/{secret}/again", post=veto.again),
             self._page("/stop", get=veto.page, post=veto.stop),

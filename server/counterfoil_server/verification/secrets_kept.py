@@ -16,9 +16,11 @@ RELINK = "relink"
 TRY = "code-try"
 CHALLENGE = "challenge"
 OFFER = "offer"
+SETTLEMENT = "settlement"
 ENROLMENT = "enrolment"
 SESSION = "session"
 STOP_SESSION = "stop-session"
+SETTLE_SESSION = "settle-session"
 
 
 def new_secret() -> bytes:

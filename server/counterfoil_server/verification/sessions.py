@@ -1,9 +1,10 @@
 """Cookies: what a browser carries between our pages, and the form token that proves a page is ours (T16, T17).
 
-There are three cookies, never one in two roles. The *visit* cookie comes with a link's page and carries no authority:
+There are four cookies, never one in two roles. The *visit* cookie comes with a link's page and carries no authority:
 it only ties a form to the browser that was shown it. A *session* begins with a signed-in passkey and is for one person
-and one ticket; a *stop session* begins with the code of a message and can do nothing but stop one ticket. Every
-session has a fresh value, so a cookie from before means nothing afterwards, and none suffices to decide (T08).
+and one ticket; a *settle session* likewise, where what became of the ticket is to be established; a *stop session*
+begins with the code of a message and can do nothing but stop one ticket. Every session has a fresh value, so a cookie
+from before means nothing afterwards, and none suffices to decide (T08).
 
 The form token is derived from the cookie, which no script can read and no other site knows.
 """
@@ -19,9 +20,16 @@ from counterfoil.canonical import b64, digest
 from counterfoil.errors import LinkRefused
 from counterfoil.store import Secret, Store
 from counterfoil_server.verification.headers import TOKEN_HEADER, check_origin, check_token
-from counterfoil_server.verification.secrets_kept import SESSION, STOP_SESSION, new_secret, read_secret, secret_digest
+from counterfoil_server.verification.secrets_kept import (
+    SESSION,
+    SETTLE_SESSION,
+    STOP_SESSION,
+    new_secret,
+    read_secret,
+    secret_digest,
+)
 
-NAMES = {SESSION: "counterfoil", STOP_SESSION: "counterfoil-stop"}
+NAMES = {SESSION: "counterfoil", SETTLE_SESSION: "counterfoil-settle", STOP_SESSION: "counterfoil-stop"}
 VISIT = "counterfoil-visit"
 
 NO_SESSION = LinkRefused("You are not signed in, or not any more.", "Open the newest link from your messages again.")

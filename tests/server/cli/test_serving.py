@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
@@ -83,6 +84,32 @@ def test_a_missing_mail_password_is_found_at_start(office: Office) -> None:
 
 
 def test_for_people_serve_explains_itself(office: Office) -> None:
+    shown, terminal = os.openpty()
+    with (
+        open(shown, "rb", buffering=0) as screen,
+        subprocess.Popen(
+            [*PROGRAM, "serve", "--no-notices"],
+            cwd=office.folder,
+            env={**os.environ, "TERM": "dumb"},
+            stdout=terminal,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
+        os.close(terminal)
+        said = ""
+        while "Stop with Ctrl-C" not in said:
+            said += screen.read(4096).decode()
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "The office is being served" in said
+    assert f"{office.public_url}/mcp" in said
+    assert "First start" in err
+    assert "nobody is told" in " ".join(err.split())
+
+
+def test_where_nobody_watches_the_log_says_where_it_listens(office: Office) -> None:
     with subprocess.Popen(
         [*PROGRAM, "serve", "--no-notices"],
         cwd=office.folder,
@@ -90,19 +117,17 @@ def test_for_people_serve_explains_itself(office: Office) -> None:
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
+        assert process.stderr is not None
         said = ""
-        for line in process.stdout:
+        for line in process.stderr:
             said += line
-            if "Stop with Ctrl-C" in line:
+            if "nobody is told" in line:
                 break
         process.terminate()
-        out, err = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "The office is being served" in said
-    assert f"{office.public_url}/mcp" in said
-    assert "First start" in err
-    assert "nobody is told" in " ".join((said + out + err).split())
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, out) == (0, "")
+    assert f"The office is being served: mcp {office.public_url}/mcp, " in said
+    assert "First start" in said
 
 
 async def test_a_principal_that_is_added_while_serving_can_call_at_once(office: Office, served: Served) -> None:

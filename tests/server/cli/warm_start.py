@@ -19,9 +19,10 @@ LIMIT = 120
 
 def main() -> None:
     """Answer jobs until stdin ends."""
-    import counterfoil_server.app
-    import counterfoil_server.cli.main  # noqa: F401
+    import counterfoil_server.app  # noqa: F401
+    from counterfoil_server.cli.main import Commands
 
+    list(Commands().values())  # imports each
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

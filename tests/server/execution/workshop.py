@@ -91,7 +91,7 @@ class Bank:
 
 def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool) -> Desk:
     """One operation, with a connector to the bank."""
-    desk = Desk("Bank", directory=shop, roles=["finance", "identity"])
+    desk = Desk("Bank", directory=shop, roles=["finance", "identity"], settled_by="finance")
 
     @desk.operation(counts="amount", time_limit=0.2)
     async def pay(execution: Execution, account: Account, amount: Money) -> Receipt:

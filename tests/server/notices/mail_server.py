@@ -139,7 +139,7 @@ class LinkMaker:
 
     async def __call__(self, notice: Notice) -> TestLink:
         self.made.append(notice.id)
-        if notice.kind not in ("approve", "object"):
+        if notice.kind not in ("approve", "object", "settle"):
             return TestLink(None, None)
         code = "7Q2M9XKA" if notice.kind == "object" else None
         return TestLink(f"https://acme.example/l/secret-{len(self.made)}", code)

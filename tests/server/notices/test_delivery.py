@@ -10,12 +10,13 @@ import pytest
 
 from counterfoil import leaves
 from counterfoil.errors import DeskError, StoreFailed
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
 from counterfoil.store import Capability, Notice, NoticeDraft, Redeeming, Step
-from counterfoil.tickets import Event
+from counterfoil.tickets import Event, Ticket
 from counterfoil_server.notices.delivery import Delivery, Described, Pace
 from counterfoil_server.notices.messages import Message
-from counterfoil_server.notices.transports import Mailbox, SMTPTransport
+from counterfoil_server.notices.smtp import SMTPTransport
+from counterfoil_server.notices.transports import Mailbox
 from counterfoil_server.store.sqlite import SQLiteStore
 from server.notices.mail_server import (
     ACCOUNT,
@@ -55,6 +56,14 @@ async def take(store: SQLiteStore, ticket: str, event: Event, **more: object) ->
     await store.step(ticket, Step(event, leaves.stepped(event, ticket), **more))  # type: ignore[arg-type]
 
 
+async def redeem(store: SQLiteStore, ticket: Ticket) -> None:
+    await take(store, ticket.id, Event.APPROVE)
+    capability = Capability("capability-1", ticket.id, "key", START, START + 120)
+    await store.mint(capability, leaves.minted(ticket.id, capability.id, "key"))
+    leaf = leaves.stepped(Event.REDEEM, ticket.id)
+    await store.redeem(Redeeming(capability.id, ticket, 0, None, None, 0, (), leaf))
+
+
 async def test_a_notice_is_delivered_with_a_link_made_for_it(
     store: SQLiteStore, server: MailServer, links: LinkMaker
 ) -> None:
@@ -75,7 +84,10 @@ async def test_no_message_holds_an_argument_a_text_of_an_ai_or_an_account(
     kinds = (APPROVE, OBJECT, EXECUTED, ENROLLED)
     ticket = await add_ticket(store, *(to_ada(kind, capped=False) for kind in kinds))
     await delivery(store, server, links).deliver_due()
-    assert len(server.received) == len(kinds)
+    await redeem(store, ticket)
+    await take(store, ticket.id, Event.REPORT_UNKNOWN, notices=[to_ada(SETTLE)])
+    await delivery(store, server, links).deliver_due()
+    assert len(server.received) == len(kinds) + 1
     for mail in server.received:
         everything = f"{mail.items()} {text_of(mail)} {html_of(mail)}"
         for secret in (NOTE, "IGNORE", ORDER, ACCOUNT, ticket.id, "person-ada"):
@@ -313,17 +325,39 @@ async def test_an_outcome_is_told_as_it_is_known_when_the_message_leaves(
     store: SQLiteStore, server: MailServer, links: LinkMaker, events: list[Event], subject: str | None
 ) -> None:
     ticket = await add_ticket(store)
-    await take(store, ticket.id, Event.APPROVE)
-    capability = Capability("capability-1", ticket.id, "key", START, START + 120)
-    await store.mint(capability, leaves.minted(ticket.id, capability.id, "key"))
-    leaf = leaves.stepped(Event.REDEEM, ticket.id)
-    await store.redeem(Redeeming(capability.id, ticket.id, ticket.digest, 0, None, 0, (), leaf))
+    await redeem(store, ticket)
     for event in events:
         await take(store, ticket.id, event, notices=[to_ada(EXECUTED, capped=False)] if event is events[0] else ())
     await delivery(store, server, links).deliver_due()
     assert [mail["Subject"] for mail in server.received] == ([subject] if subject else [])
     [notice] = await outbox(store)
     assert notice.error == (None if subject else "No longer needed: it was found that nothing was done.")
+
+
+async def test_who_can_find_out_is_asked_long_after_the_tickets_own_time(
+    store: SQLiteStore, server: MailServer, links: LinkMaker, clock: MovableClock
+) -> None:
+    ticket = await add_ticket(store, lives=60)
+    await redeem(store, ticket)
+    await take(store, ticket.id, Event.REPORT_UNKNOWN, notices=[to_ada(SETTLE)])
+    clock.time += HOUR
+    await delivery(store, server, links).deliver_due()
+    [mail] = server.received
+    assert mail["Subject"] == 'Acme support: find out whether "Refund an order" happened'
+
+
+@pytest.mark.parametrize("event", [Event.FIND_EXECUTED, Event.FIND_NOT_EXECUTED])
+async def test_nobody_is_asked_to_find_out_what_is_known(
+    store: SQLiteStore, server: MailServer, links: LinkMaker, event: Event
+) -> None:
+    ticket = await add_ticket(store)
+    await redeem(store, ticket)
+    await take(store, ticket.id, Event.REPORT_UNKNOWN, notices=[to_ada(SETTLE)])
+    await take(store, ticket.id, event)
+    await delivery(store, server, links).deliver_due()
+    [notice] = await outbox(store)
+    assert notice.error == "No longer needed: the outcome is known."
+    assert (links.made, server.attempts) == ([], 0)
 
 
 async def test_what_cannot_be_written_is_visible_and_stops_nobody_else(

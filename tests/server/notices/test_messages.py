@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from counterfoil.errors import DeskError, SettingsError
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
 from counterfoil_server.notices.messages import Message, compose
 
 AT = 1_790_000_000
@@ -16,7 +16,7 @@ LINK = "https://acme.example/l/Yx3_secret"
 
 
 def message(kind: str, **more: Any) -> Message:
-    link = LINK if kind in (APPROVE, OBJECT) else None
+    link = LINK if kind in (APPROVE, OBJECT, SETTLE) else None
     code = "7Q2M9XKA" if kind == OBJECT else None
     values: dict[str, Any] = {
         "organisation": "Acme support",
@@ -103,6 +103,22 @@ def test_an_unknown_outcome_is_never_told_as_done() -> None:
     assert "cannot tell yet whether it took effect" in squeezed(unknown.text)
 
 
+def test_whoever_can_find_out_is_asked_and_told_that_opening_the_link_changes_nothing() -> None:
+    asked = message(SETTLE, code="7Q2M9XKA")
+    assert asked.subject == 'Acme support: find out whether "Refund an order" happened'
+    words = squeezed(asked.text)
+    for expected in (
+        "Acme support started to carry out this request, and cannot tell whether it took effect",
+        "Refund an order",
+        LINK,
+        "The link works for 10 minutes. After that you can ask for a new one.",
+        "Opening the link changes nothing",
+        "We never ask for a password",
+    ):
+        assert expected in words
+    assert (asked.link, asked.code) == (LINK, None)
+
+
 def test_a_new_passkey_is_told_with_what_to_do_if_it_was_somebody_else() -> None:
     added = message(ENROLLED)
     assert added.subject == "Acme support: a passkey was added for you"
@@ -110,7 +126,7 @@ def test_a_new_passkey_is_told_with_what_to_do_if_it_was_somebody_else() -> None
     assert added.link is None
 
 
-@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, ENROLLED])
+@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, SETTLE, ENROLLED])
 def test_the_html_says_the_same_as_the_plain_text(kind: str) -> None:
     composed = message(kind)
     page = Words(composed.html)
@@ -119,7 +135,7 @@ def test_the_html_says_the_same_as_the_plain_text(kind: str) -> None:
     assert not {"script", "img", "form", "style", "iframe"} & set(page.tags)
 
 
-@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, ENROLLED])
+@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, SETTLE, ENROLLED])
 def test_lines_of_the_plain_text_fit_into_a_mail(kind: str) -> None:
     assert max(map(len, message(kind, title="Refund " * 30).text.splitlines())) <= 78
 
@@ -162,7 +178,8 @@ def test_what_is_no_web_address_is_not_sent_as_a_link(link: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "more"), [(APPROVE, {"link": None}), (OBJECT, {"link": None}), (OBJECT, {"code": None})]
+    ("kind", "more"),
+    [(APPROVE, {"link": None}), (OBJECT, {"link": None}), (OBJECT, {"code": None}), (SETTLE, {"link": None})],
 )
 def test_a_message_without_what_it_is_for_is_not_made(kind: str, more: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="needs a link"):

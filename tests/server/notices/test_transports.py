@@ -10,7 +10,8 @@ import pytest
 
 from counterfoil.errors import SettingsError
 from counterfoil_server.notices.messages import Message, compose
-from counterfoil_server.notices.transports import KEPT, Encryption, Mailbox, NotDelivered, SMTPTransport
+from counterfoil_server.notices.smtp import Encryption, SMTPTransport
+from counterfoil_server.notices.transports import KEPT, Mailbox, NotDelivered
 from server.notices.mail_server import MailServer, certificate, html_of, let_in, text_of
 
 MESSAGE = compose(

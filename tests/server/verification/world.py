@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anyio
 import httpx2
@@ -26,7 +27,7 @@ from counterfoil.policy import Policy
 from counterfoil.roster import End, Invitation, RosterTrust, secret_key_of, sign_record
 from counterfoil.rungs import Rung
 from counterfoil.store import Notice
-from counterfoil.tickets import Signals, Ticket
+from counterfoil.tickets import Event, Signals, Ticket
 from counterfoil.values import Account, Change, Contact, Execution, Facts, Money, NotExecuted, Receipt, fact, shown
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.testing import PageClient, SoftwareAuthenticator
@@ -89,7 +90,7 @@ class Customers:
 
 def bookshop() -> Desk:
     """Refunds, and changes of the address that notices go to."""
-    desk = Desk("Harbour Books", directory=Customers(), roles=["finance"])
+    desk = Desk("Harbour Books", directory=Customers(), roles=["finance"], settled_by="finance")
 
     @desk.operation(counts="amount")
     async def refund(execution: Execution, account: Account, order_id: str, amount: Money) -> Receipt:
@@ -172,6 +173,19 @@ class World:
         arguments = {"account": account, "order_id": order, "amount": {"value": amount, "currency": "EUR"}}
         requester = Requester("assistant", actor=actor, signals=Signals(tainted=tainted))
         return await self.authority.request(requester, "refund", canonical(arguments), note)
+
+    async def unknown(self, amount: str = "20.00", **about: Any) -> Ticket:
+        """A refund that Ana approved, whose effect was started, and nobody knows what came of it. Ana's browser is the
+        first that opened one."""
+        ticket = await self.request(amount, **about)
+        code = self.authority.match_code(ticket.id)
+        await self.clients[0].open_and_decide(await self.link(ticket), "approve", code)
+        assert await self.authority.deliver(ticket.id) is not None
+        return await self.authority.report(ticket.id, Event.REPORT_UNKNOWN, {"reason": "The connector hung."})
+
+    async def settling(self, ticket: Ticket, person: str = FAY) -> str:
+        """The person's link to say what became of it."""
+        return (await self.deliver(ticket, recipients.SETTLE))[person].url or ""
 
     async def request_address(self, address: str = "eve@evil.example") -> Ticket:
         """A requested change of address, which staff approve and the holder may object to."""
