@@ -11,22 +11,34 @@ from typing import Any
 import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel.server import Server
+from pydantic import BaseModel
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk"))
 
 from business import Business
 
 SHOP = Business(Path(os.environ["SUPPORT_DESK_DATABASE"]))
-SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "properties": {"days": {"type": "array", "items": {"type": "object"}}},
-    "required": ["days"],
-}
+
+
+class OpenDay(BaseModel):
+    """When the shop is open on one day."""
+
+    day: str
+    opens: str
+    closes: str
+
+
+class Hours(BaseModel):
+    """When the shop is open."""
+
+    days: list[OpenDay]
+
+
 TOOL = types.Tool(
     name="opening_hours",
     description="When the shop is open.",
     input_schema={"type": "object", "properties": {}},
-    output_schema=SCHEMA,
+    output_schema=Hours.model_json_schema(),
 )
 
 
@@ -37,8 +49,8 @@ async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
 
 async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
     """The one result, as the shop's records have it now."""
-    days = [{"day": day, "opens": opens, "closes": closes} for day, opens, closes in SHOP.opening_hours()]
-    structured = {"days": days}
+    hours = Hours(days=[OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in SHOP.opening_hours()])
+    structured = hours.model_dump(mode="json")
     return types.CallToolResult(
         content=[types.TextContent(type="text", text=json.dumps(structured))], structured_content=structured
     )
