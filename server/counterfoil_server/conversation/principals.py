@@ -1,8 +1,9 @@
 """Who calls: a bearer token means one principal, or nobody.
 
 Tokens are made in ``bearer.py``. A principal that was found is remembered for two seconds, so that a busy client does
-not cost a database query per call; the token itself is not kept. Whoever disables one in this process calls :meth:`Principals.forget` and it is
-refused from its next call on; what another process disabled is refused two seconds later.
+not cost a database query per call; the token itself is not kept. Whoever disables one in this process calls
+:meth:`Principals.forget` and it is refused from its next call on; what another process disabled is refused two seconds
+later.
 """
 
 from __future__ import annotations
