@@ -3,7 +3,8 @@
 *The AI holds a ticket. Only a verified person holds the counterfoil.*
 """
 
-from counterfoil.desk import Desk, Directory, Operation, Read
+from counterfoil.desk import Desk, Directory, Operation
+from counterfoil.reads import Read
 from counterfoil.rungs import Rung
 from counterfoil.values import (
     Account,
@@ -13,8 +14,10 @@ from counterfoil.values import (
     Facts,
     Money,
     NotExecuted,
+    Owned,
     Receipt,
     fact,
+    needs,
     shown,
 )
 
@@ -29,9 +32,11 @@ __all__ = [
     "Money",
     "NotExecuted",
     "Operation",
+    "Owned",
     "Read",
     "Receipt",
     "Rung",
     "fact",
+    "needs",
     "shown",
 ]

@@ -18,9 +18,9 @@ from cedarpy import pst
 from counterfoil.cedar_schema import ACCOUNT_TYPE, PRINCIPAL_TYPE, Resource
 from counterfoil.desk import Operation
 from counterfoil.monotone import parts
-from counterfoil.rungs import ASSURANCES, Rung
+from counterfoil.rungs import Rung
 from counterfoil.store import Counters
-from counterfoil.values import Money
+from counterfoil.values import ASSURANCES, Money
 
 NO_ACCOUNT = ""
 """The id of the account entity of a request whose account the directory does not know; no account has it."""

@@ -10,7 +10,7 @@ between any two lines leaves a state from which :meth:`Authority.advance` goes o
 
 from __future__ import annotations
 
-from counterfoil.decision_verbs import DecisionVerbs, Offer, View
+from counterfoil.decision_verbs import Offer, View
 from counterfoil.door import Secrets, Times
 from counterfoil.request_verbs import Requester, RequestVerbs
 from counterfoil.settlement_verbs import SettlementOffer, SettlementVerbs, SettlementView
@@ -18,5 +18,5 @@ from counterfoil.settlement_verbs import SettlementOffer, SettlementVerbs, Settl
 __all__ = ["Authority", "Offer", "Requester", "Secrets", "SettlementOffer", "SettlementView", "Times", "View"]
 
 
-class Authority(RequestVerbs, DecisionVerbs, SettlementVerbs):
+class Authority(RequestVerbs, SettlementVerbs):
     """The trusted core over one desk, one policy, one store."""

@@ -18,6 +18,8 @@ from counterfoil.errors import (
     CodeRefused,
     Expired,
     LinkRefused,
+    NoAccess,
+    PolicyRefuses,
     StatementRefused,
     UnknownTicket,
     WrongState,
@@ -33,7 +35,7 @@ from counterfoil.judgement import account_of, comparable_of
 from counterfoil.roster import Person
 from counterfoil.rungs import Rung
 from counterfoil.scopes import pair, scopes_of
-from counterfoil.statements import HOLDER, Decision, Statement, role_of, seats_required
+from counterfoil.statements import HOLDER, Choice, Decision, Statement, role_of, seats_required, signed_as
 from counterfoil.stop_verbs import StopVerbs
 from counterfoil.store import (
     NoticeDraft,
@@ -101,19 +103,20 @@ class DecisionVerbs(StopVerbs):
         )
 
     async def prepare(
-        self, ticket_id: str, person_id: str, credential: str, decision: Decision, code: str | None = None
+        self, ticket_id: str, person_id: str, credential: str, choice: Choice, code: str | None = None
     ) -> Offer:
         """Make the statement that the person's passkey may sign within ten minutes.
 
         Raises LinkRefused, WrongState, Suspended, or CodeRefused; the third wrong code declines the ticket (T10).
         """
         view = await self.view(ticket_id, person_id)
-        if not (view.can_approve if decision == "approve" else view.can_decline):
+        if not (view.can_approve if choice == "approve" else view.can_decline):
             raise WrongState(
                 "You have already decided this request." if view.decision else "This request can no longer be decided."
             )
+        decision = signed_as(choice, view.envelope)
         await self._refuse_suspended(_barring(view.envelope, person_id, decision))
-        if decision == "approve" and view.needs_code:
+        if choice == "approve" and view.needs_code:
             await self._check_code(view, code)
         now = self.store.now()
         statement = Statement(
@@ -124,7 +127,7 @@ class DecisionVerbs(StopVerbs):
             person=person_id,
             credential=credential,
             decision=decision,
-            code=code if decision == "approve" and view.needs_code else None,
+            code=code if choice == "approve" and view.needs_code else None,
             nonce=b64(secrets.token_bytes(32)),
             iat=now,
             exp=now + STATEMENT_LIFE,
@@ -161,7 +164,7 @@ class DecisionVerbs(StopVerbs):
         if not statement.iat <= self.store.now() < statement.exp:
             raise Expired("The signature came too late.", "Open the link again and sign once more.")
         await self._refuse_suspended(_barring(envelope, person.id, statement.decision))
-        if statement.decision == "approve" and statement.seat == HOLDER and envelope.actor != person.id:
+        if statement.decision != "decline" and statement.seat == HOLDER and envelope.actor != person.id:
             check_code(envelope, statement.code or "")
         stored = StoredStatement(
             ticket_id, statement.seat, person.id, statement.credential, statement.decision, signed.statement,
@@ -204,6 +207,8 @@ class DecisionVerbs(StopVerbs):
             raise UnknownTicket()
         if ticket.state not in (State.PENDING, State.APPROVED):
             return ticket
+        if ticket.envelope.grant is not None:
+            return await self._advance_unattended(ticket)
         await self.judge.check_untouched(ticket)
         evidence = await self.judge.evidence(ticket, await self.store.statements(ticket_id))
         envelope = ticket.envelope
@@ -229,6 +234,19 @@ class DecisionVerbs(StopVerbs):
         except WrongState:
             return await self.store.ticket(ticket_id) or ticket
         return ticket
+
+    async def _advance_unattended(self, ticket: Ticket) -> Ticket:
+        """Approve what a grant covers and policy lets run by itself; decline it where that is no longer so."""
+        if ticket.state is not State.PENDING:
+            return ticket
+        try:
+            await self.judge.may_run(ticket, self.store.now())
+        except (PolicyRefuses, NoAccess) as error:
+            return await self.store.step(ticket.id, self._decline(ticket.id, error.happened))
+        try:
+            return await self.store.step(ticket.id, Step(Event.APPROVE, leaves.stepped(Event.APPROVE, ticket.id)))
+        except WrongState:
+            return await self.store.ticket(ticket.id) or ticket
 
     async def _check_code(self, view: View, code: str | None) -> None:
         try:
@@ -292,7 +310,7 @@ def nonce_digest(nonce: str) -> str:
 def _barring(envelope: Envelope, person: str, decision: Decision) -> tuple[str, ...]:
     """The scopes whose suspension bars a decision. A decline is barred only by the person's own: what waits now may
     run once a suspension is lifted, and must not have outlived an objection."""
-    return scopes_of(envelope, people=[person]) if decision == "approve" else (f"person:{person}",)
+    return (f"person:{person}",) if decision == "decline" else scopes_of(envelope, people=[person])
 
 
 def _as(seat: str) -> str:

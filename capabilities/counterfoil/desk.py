@@ -5,7 +5,8 @@ operation's, through ``ParamSpec``) and by :meth:`Desk.check` at load, which ref
 
 * an operation without a docstring, without exactly one :data:`Account`, without a typed preview or a receipt;
 * a parameter or fact of a type that policy could not see or people could not be shown;
-* two tools of one name, or a name that Counterfoil itself uses.
+* two tools of one name, or a name that Counterfoil itself uses;
+* a read of somebody's records that does not say whose they are, or that nobody can grant.
 """
 
 from __future__ import annotations
@@ -15,15 +16,17 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_type_hints, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from counterfoil.canonical import canonical, digest
-from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts
+from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts, is_optional
 from counterfoil.errors import BadArguments, DeskError
+from counterfoil.reads import CONVERSATION, CONVERSATION_SCHEMA, Read, names_its_owner
 from counterfoil.rungs import DEFAULT_LADDER, Rung, default_ladder
-from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt, style_of
+from counterfoil.tickets import ACCESS, GRANT_LIFE
+from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt, assurance_for, style_of
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Receipt)
@@ -32,10 +35,17 @@ T = TypeVar("T")
 
 Delivery = Literal["direct", "collected"]
 
-RESERVED_PARAMETERS = frozenset({"conversation", "note"})
+RESERVED_PARAMETERS = frozenset({CONVERSATION, "note"})
 """Arguments of every request tool that belong to Counterfoil, not to the operation."""
 
-RESERVED_TOOLS = frozenset({"ticket_status", "cancel_ticket", "redeem_ticket", "explain_requirements"})
+RESERVED_TOOLS = frozenset(
+    {"ticket_status", "cancel_ticket", "redeem_ticket", "explain_requirements", "start_conversation"}
+)
+
+ACCESS_TITLE = "Let the AI read your records"
+ACCESS_DESCRIPTION = "Let the AI read what the organisation holds about this account, in one conversation, for a while."
+ACCESS_LADDER = (Rung(holder="passkey", code=True),)
+GRANTED = "The AI may read this account’s records in this conversation until {minutes} minutes after it was confirmed."
 
 
 class Directory(Protocol):
@@ -46,41 +56,6 @@ class Directory(Protocol):
 
     async def person(self, account: Account) -> Contact | None:
         """The person who holds the account."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """A low-risk tool that the AI may call at once. ``untrusted``: what it returns taints the conversation."""
-
-    name: str
-    description: str
-    run: Callable[..., Awaitable[Any]]
-    arguments: type[BaseModel]
-    result: TypeAdapter[Any]
-    untrusted: bool = False
-
-    @cached_property
-    def wraps_result(self) -> bool:
-        """Whether the result is no JSON object and so travels as ``{"result": …}``."""
-        schema = self.result.json_schema(mode="serialization")
-        # The schema of a type that holds itself is a reference into its own definitions.
-        name = str(schema.get("$ref", "")).rpartition("/")[2]
-        return bool(schema.get("$defs", {}).get(name, schema).get("type") != "object")
-
-    @cached_property
-    def output_schema(self) -> dict[str, Any]:
-        """The JSON Schema of the structured result."""
-        schema = self.result.json_schema(mode="serialization")
-        if not self.wraps_result:
-            return {"type": "object"} | schema
-        definitions = schema.pop("$defs", None)
-        wrapped = {"type": "object", "properties": {"result": schema}, "required": ["result"]}
-        return wrapped | ({"$defs": definitions} if definitions else {})
-
-    def structured(self, value: Any) -> dict[str, Any]:
-        """The structured result of ``value``; raises ``ValidationError`` where it does not fit the declared type."""
-        plain = self.result.dump_python(self.result.validate_python(value), mode="json")
-        return {"result": plain} if self.wraps_result else plain
 
 
 @dataclass
@@ -99,6 +74,8 @@ class Operation(Generic[P, R]):
     ladder: tuple[Rung, ...]
     time_limit: float
     settled_by: str | None = None
+    opens: Sequence[str] = ()
+    """Which reads it opens, where it is the access to an account."""
     facts: type[Facts] = Facts
     run_preview: Callable[P, Awaitable[Facts]] | None = None
     run_lookup: Callable[[Execution], Awaitable[R | None]] | None = None
@@ -158,14 +135,18 @@ class Operation(Generic[P, R]):
             "facts": self.facts.model_json_schema(),
             "account": self.account_parameter,
             "counts": self.counts,
+            "opens": list(self.opens),
         }
         return digest("counterfoil-operation", canonical(definition))
 
-    @cached_property
-    def request_schema(self) -> dict[str, Any]:
-        """The input schema of ``request_<operation>``."""
+    def request_schema(self, *, in_conversation: bool) -> dict[str, Any]:
+        """The input schema of ``request_<operation>``; ``in_conversation``: whether it may name one."""
         schema = self.arguments.model_json_schema()
         properties = schema["properties"]
+        if in_conversation:
+            properties[CONVERSATION] = dict(CONVERSATION_SCHEMA)
+            if self.name == ACCESS:
+                schema["required"] = [*schema.get("required", []), CONVERSATION]
         properties[self.account_parameter].setdefault(
             "description", "Whose account: the customer number or e-mail address, as the customer gave it."
         )
@@ -216,6 +197,7 @@ class Desk:
     settled_by: str | None = None
     reads: dict[str, Read] = field(default_factory=dict, init=False)
     operations: dict[str, Operation[Any, Any]] = field(default_factory=dict, init=False)
+    _opened: list[str] = field(default_factory=list, init=False)
 
     @overload
     def read(self, function: Callable[P, Awaitable[T]], /) -> Callable[P, Awaitable[T]]: ...
@@ -224,23 +206,29 @@ class Desk:
         self, /, *, untrusted: bool = False
     ) -> Callable[[Callable[P, Awaitable[T]]], Callable[P, Awaitable[T]]]: ...
     def read(self, function: Any = None, /, *, untrusted: bool = False) -> Any:
-        """Declare a low-risk tool under the function's name."""
+        """Declare a low-risk tool under the function's name.
+
+        One that takes an Account is personal: it needs a grant (:meth:`access`), which also says whose account it is.
+        """
 
         def declare(run: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             name, description = _named(run)
             self._claim(name)
             hints = get_type_hints(run, include_extras=True)
             parameters = list(inspect.signature(run).parameters.values())
-            if account_parameters(parameters, hints):
-                raise DeskError(
-                    f"The read {name} takes an Account: personal reads need grants, which this version does not offer.",
-                    "Remove the parameter, or make it an operation.",
-                )
             if "return" not in hints:
                 raise DeskError(f"The read {name} does not say what it returns.", "Annotate its result.")
+            accounts = account_parameters(parameters, hints)
+            if len(accounts) > 1:
+                raise DeskError(f"The read {name} has {len(accounts)} Account parameters; it can have one at most.")
+            if accounts:
+                _check_owned(name, hints["return"])
+                parameters = [each for each in parameters if each.name != accounts[0]]
+                self._opened.append(name)
             self.reads[name] = Read(
-                name, description, run, _arguments(name, parameters, hints), TypeAdapter(hints["return"]), untrusted
-            )
+                name, description, run, _arguments(name, parameters, hints), TypeAdapter(hints["return"]), untrusted,
+                accounts[0] if accounts else None,
+            )  # fmt: skip
             return run
 
         return declare if function is None else declare(function)
@@ -280,6 +268,10 @@ class Desk:
 
         def declare(run: Callable[Concatenate[Execution, P], Awaitable[R]]) -> Operation[P, R]:
             name, description = _named(run)
+            if name == ACCESS:
+                raise DeskError(
+                    f"The name {ACCESS} is that of the access to an account.", "Declare it with @desk.access."
+                )
             self._claim(f"request_{name}")
             hints = get_type_hints(run, include_extras=True)
             parameters = list(inspect.signature(run).parameters.values())
@@ -303,8 +295,53 @@ class Desk:
 
         return declare if function is None else declare(function)
 
+    @overload
+    def access(self, function: Callable[[Account], Awaitable[F]], /) -> Callable[[Account], Awaitable[F]]: ...
+    @overload
+    def access(
+        self, /, *, ladder: Sequence[Rung] | None = None, settled_by: str | None = None
+    ) -> Callable[[Callable[[Account], Awaitable[F]]], Callable[[Account], Awaitable[F]]]: ...
+    def access(
+        self, function: Any = None, /, *, ladder: Sequence[Rung] | None = None, settled_by: str | None = None
+    ) -> Any:
+        """Declare what is looked at before the holder may open an account's records to one conversation.
+
+        The function is the preview of the operation ``access``, which policy judges and people sign like any other.
+        Carrying it out does nothing in the organisation's systems: the executed ticket itself is the grant.
+        """
+
+        def declare(preview: Callable[[Account], Awaitable[F]]) -> Callable[[Account], Awaitable[F]]:
+            async def access(execution: Execution, account: Account) -> Receipt:
+                return Receipt(reference=execution.ticket, summary=GRANTED.format(minutes=GRANT_LIFE // 60))
+
+            async def look_up(execution: Execution) -> Receipt:
+                return await access(execution, Account(""))
+
+            self._claim(f"request_{ACCESS}")
+            hints = get_type_hints(preview, include_extras=True)
+            parameters = list(inspect.signature(preview).parameters.values())
+            accounts = account_parameters(parameters, hints)
+            if len(parameters) != 1 or not accounts:
+                raise DeskError("The preview of the access takes something else than one Account.")
+            operation: Operation[[Account], Receipt] = Operation(
+                ACCESS, ACCESS_DESCRIPTION, access, _arguments(ACCESS, parameters, hints), accounts[0], Receipt,
+                ACCESS_TITLE, "direct", None, tuple(ladder) if ladder is not None else ACCESS_LADDER, 30.0, settled_by,
+                self._opened,
+            )  # fmt: skip
+            operation.preview(preview)
+            operation.lookup(look_up)
+            self.operations[ACCESS] = operation
+            return preview
+
+        return declare if function is None else declare(function)
+
     def check(self) -> None:
         """Refuse a desk that is not whole; called at load by whatever serves it."""
+        if self._opened and ACCESS not in self.operations:
+            raise DeskError(
+                f"The read {self._opened[0]} needs a grant, but nobody can ask for one.",
+                "Declare the access to an account with @desk.access.",
+            )
         for operation in self.operations.values():
             if operation.run_preview is None:
                 raise DeskError(
@@ -352,6 +389,34 @@ def explain(error: ValidationError) -> str:
 def _check_async(function: Callable[..., Any], what: str) -> None:
     if not inspect.iscoroutinefunction(function):
         raise DeskError(f"{what} is not an async function.", "Write 'async def'.")
+
+
+def _check_owned(name: str, hint: Any) -> None:
+    if not names_its_owner(hint):
+        raise DeskError(
+            f"The read {name} takes an Account, but its result does not say whose records it holds.",
+            "Return a class that derives from Owned, or a list of them.",
+        )
+    for model in _models(hint):
+        for field_name, info in model.model_fields.items():
+            if assurance_for(info) != "none" and not is_optional(info.annotation):
+                raise DeskError(
+                    f"The field {field_name} of {model.__name__} may be left out, but cannot be None.",
+                    "Declare it as 'T | None'.",
+                )
+
+
+def _models(hint: Any) -> set[type[BaseModel]]:
+    """Every model that a value of the type may hold."""
+    found: set[type[BaseModel]] = set()
+    waiting = [hint]
+    while waiting:
+        kind = waiting.pop()
+        waiting.extend(get_args(kind))
+        if isinstance(kind, type) and issubclass(kind, BaseModel) and kind not in found:
+            found.add(kind)
+            waiting.extend(info.annotation for info in kind.model_fields.values())
+    return found
 
 
 def _named(function: Callable[..., Any]) -> tuple[str, str]:

@@ -21,7 +21,7 @@ from counterfoil.declared_types import bare
 from counterfoil.desk import Operation
 from counterfoil.rungs import duration
 from counterfoil.statements import HOLDER, role_of
-from counterfoil.tickets import Envelope
+from counterfoil.tickets import ACCESS, GRANT_LIFE, Envelope
 from counterfoil.values import Change, style_of
 
 HIDDEN_FACTS = frozenset({"owners", "guard"})
@@ -64,6 +64,7 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         for name, value in envelope.argument_values.items()
         if name != operation.account_parameter
     ]
+    arguments += _opened(operation)
     # The account has a line of its own, so what is known about it stands among the facts.
     own = [entry for about, entry in facts if about in (None, operation.account_parameter)]
     return {
@@ -76,6 +77,15 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         "facts": [entry for entry in own if "before" not in entry],
         **_about(envelope, seat),
     }
+
+
+def _opened(operation: Operation[Any, Any]) -> list[Entry]:
+    """What an access opens, and for how long."""
+    if operation.name != ACCESS:
+        return []
+    reads = ", ".join(_label(read) for read in operation.opens) or "Nothing"
+    life = f"{duration(GRANT_LIFE)} after you confirm, in this one conversation"
+    return [Entry(label="May be read", value=reads, known=[]), Entry(label="For", value=life, known=[])]
 
 
 def _about(envelope: Envelope, seat: str) -> dict[str, Any]:

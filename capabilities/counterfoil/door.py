@@ -54,6 +54,7 @@ class Door:
         secrets: Secrets,
         times: Times | None = None,
         caps: Caps | None = None,
+        client_isolation: bool = False,
     ) -> None:
         self.issuer = issuer
         self.tenant = tenant
@@ -62,6 +63,8 @@ class Door:
         self.keys = keys
         self.times = times or Times()
         self.caps = caps or Caps()
+        self.client_isolation = client_isolation
+        """Whether the clients are trusted to keep the customers behind one credential apart from each other."""
         self._secrets = secrets
 
     @property

@@ -62,6 +62,40 @@ class UnknownTicket(CounterfoilError):
     remedy_default = "Use the ticket id exactly as the request tool returned it."
 
 
+class UnknownConversation(CounterfoilError):
+    """No such conversation of this principal, or not any more; the same answer for all of these (T39)."""
+
+    code = "unknown_conversation"
+    happened_default = "There is no such conversation for you, or it has ended."
+    remedy_default = "Call start_conversation once for this chat, and use the conversation it returns."
+
+
+class NoAccess(CounterfoilError):
+    """A personal read without a live grant."""
+
+    code = "no_access"
+    happened_default = "Nobody has granted access to their records in this conversation, or it has ended."
+    remedy_default = "Ask for it with request_access; the account's holder confirms it outside this chat."
+
+
+class NotTheirs(CounterfoilError):
+    """A personal read returned a record of somebody else (T43)."""
+
+    code = "not_theirs"
+    happened_default = "The organisation's records could not be read for this account."
+    remedy_default = "Tell the user that it does not work at the moment."
+
+
+class NotIsolated(CounterfoilError):
+    """Personal records behind a credential that several customers may share."""
+
+    code = "not_isolated"
+    happened_default = (
+        "This agent's credential may be shared by several customers, so nobody's records are opened to it."
+    )
+    remedy_default = "Whoever runs the server decides: see trust_client_isolation in its settings."
+
+
 class TooManyRequests(CounterfoilError):
     """A quota of the caller is used up (T12, T13)."""
 

@@ -19,9 +19,10 @@ from counterfoil.assertions import RelyingParty, verify_assertion
 from counterfoil.canonical import salted_digest
 from counterfoil.errors import StatementRefused
 from counterfoil.roster import Person, Roster
-from counterfoil.rungs import Assurance, Rung
-from counterfoil.statements import HOLDER, Assertion, Settlement, Statement, role_of, seats_required
+from counterfoil.rungs import Rung
+from counterfoil.statements import HOLDER, Assertion, Settlement, Statement, role_of, seats_required, signed_as
 from counterfoil.tickets import Envelope, envelope_digest
+from counterfoil.values import Assurance
 
 STATEMENT_LIFE = 600
 """Seconds from the making of a statement to its expiry (T11)."""
@@ -64,12 +65,14 @@ def check_statement(
     """
     statement = Statement.from_bytes(signed.statement)
     _check_about(statement, envelope, envelope_bytes)
+    if statement.decision not in ("decline", signed_as("approve", envelope)):
+        raise StatementRefused("The signature is for another kind of request.")
     # The holder may always decline, also where it is not they who approve.
     asked = statement.seat in seats_required(envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
     if not asked or statement.display != display_of(statement.seat):
         raise StatementRefused("The signature is for something else than was to be shown.")
     person, assurance = _check_signer(statement, signed.assertion, envelope=envelope, roster=roster, party=party)
-    if statement.seat == HOLDER and statement.decision == "approve" and statement.code is not None:
+    if statement.seat == HOLDER and statement.decision != "decline" and statement.code is not None:
         check_code(envelope, statement.code)
     return statement, person, assurance
 

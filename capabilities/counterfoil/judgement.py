@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -17,15 +18,25 @@ from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.desk import Desk, Operation
 from counterfoil.display import display, display_digest
-from counterfoil.errors import BadJSON, CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
+from counterfoil.errors import (
+    BadJSON,
+    CounterfoilError,
+    NoAccess,
+    PolicyRefuses,
+    StatementRefused,
+    TamperDetected,
+    WrongState,
+)
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
+from counterfoil.grants import Grant, covers, grant_of
 from counterfoil.log import GROUP, check_link, group_salt
 from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
 from counterfoil.rungs import Rung
+from counterfoil.scopes import scopes_of
 from counterfoil.statements import Assertion
 from counterfoil.store import Counters, Store, StoredStatement
-from counterfoil.tickets import COUNTED, PLANNED, Envelope, Ticket
+from counterfoil.tickets import ACCESS, COUNTED, PLANNED, Envelope, State, Ticket
 from counterfoil.values import Account, Facts, Money, NotExecuted, style_of
 
 COUNTER_WINDOW = 86400
@@ -49,6 +60,8 @@ class Judgement:
     """None where the policy looks at none."""
     currency: str | None
     counter_since: int
+    grant_ends_at: int | None = None
+    """Until when it may be redeemed, where it rests on a grant (Unix seconds)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,12 +186,19 @@ class Judge:
         return _question(operation, envelope, facts, counters, amount)
 
     async def _counted_question(
-        self, operation: Operation[Any, Any], envelope: Envelope, facts: dict[str, object], *, planned: bool, now: int
+        self,
+        operation: Operation[Any, Any],
+        envelope: Envelope,
+        facts: dict[str, object],
+        *,
+        planned: bool,
+        now: int,
+        unattended: bool = False,
     ) -> Question:
         """What policy is asked, with what already happened (or, ``planned``, may still happen) in the window, without
         this ticket."""
         amount = operation.counted(envelope.arguments.encode())
-        if not self.policy.counts(operation.name):
+        if not self.policy.counts(operation.name, unattended=unattended):
             return _question(operation, envelope, facts, NOTHING_COUNTED, amount)
         counters = await self.store.counters(
             account=envelope.account or NOBODY,
@@ -206,21 +226,80 @@ class Judge:
         question = await self._counted_question(self.operation(envelope), envelope, facts, planned=False, now=now)
         return self.policy.allows(question, reached), question
 
+    async def allows_unattended(
+        self, envelope: Envelope, facts: dict[str, object], now: int, *, planned: bool = False
+    ) -> tuple[Verdict, Question]:
+        """The policy of today about running without anybody's signature; and what it was asked."""
+        question = await self._counted_question(
+            self.operation(envelope), envelope, facts, planned=planned, now=now, unattended=True
+        )
+        return self.policy.unattended(question), question
+
+    async def live_grants(self, principal: str, conversation: str, now: int) -> list[Grant]:
+        """The grants of this principal's conversation that still hold, the newest first. Never raises a refusal."""
+        found: list[Grant] = []
+        for ticket in await self.store.accesses(principal=principal, conversation=conversation):
+            with suppress(CounterfoilError):
+                found.append(await self.grant(ticket.id, now))
+        return found
+
+    async def grant_for(self, envelope: Envelope, now: int) -> Grant | None:
+        """The live grant of the request's own conversation for its own account, or None (T44)."""
+        if envelope.conversation is None or envelope.account is None:
+            return None
+        grants = await self.live_grants(envelope.principal, envelope.conversation, now)
+        return next((grant for grant in grants if grant.account == envelope.account), None)
+
+    async def grant(self, access: str, at: int) -> Grant:
+        """Verify an access as the grant that it is at the time ``at``; raises a refusal where it does not hold."""
+        ticket = await self.store.ticket(access)
+        if ticket is None or ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
+            raise NoAccess()
+        await self.check_untouched(ticket)
+        evidence = await self.evidence(ticket, await self.store.statements(ticket.id))
+        redeemed_at = ticket.redeemed_at or 0
+        grant = grant_of(ticket.envelope, evidence, redeemed_at=redeemed_at, now=at)
+        reached = with_wait(evidence, redeemed_at)
+        verdict, _ = await self.allows(ticket.envelope, ticket.envelope.fact_values or {}, reached, at)
+        if not verdict.allowed:
+            raise NoAccess()
+        if await self.store.suspensions(scopes_of(ticket.envelope, people=evidence.people)):
+            raise NoAccess()
+        return grant
+
     async def may_run(self, ticket: Ticket, now: int) -> Judgement:
         """Whether the ticket may be minted for and redeemed at ``now``; raises a refusal if not."""
         await self.check_untouched(ticket)
         statements = await self.store.statements(ticket.id)
         evidence = await self.evidence(ticket, statements)
-        reached = with_wait(evidence, now)
         envelope = ticket.envelope
+        if envelope.grant is not None:
+            return await self._may_run_unattended(envelope, len(statements), now)
+        reached = with_wait(evidence, now)
         if met(envelope.requirements, reached) is None:
             raise WrongState("The people whose consent it needs have not all signed, or its waiting time is not over.")
         verdict, asked = await self.allows(envelope, envelope.fact_values or {}, reached, now)
         if not verdict.allowed:
             raise PolicyRefuses("; ".join(verdict.reasons) or None)
-        currency = asked.amount.currency if asked.amount else None
         counters = asked.counters if self.policy.counts(envelope.operation) else None
-        return Judgement(evidence, reached, len(statements), counters, currency, now - COUNTER_WINDOW)
+        return Judgement(evidence, reached, len(statements), counters, _currency(asked), now - COUNTER_WINDOW)
+
+    async def _may_run_unattended(self, envelope: Envelope, statements: int, now: int) -> Judgement:
+        grant = await self.grant(envelope.grant or "", now)
+        if not covers(grant, envelope):
+            raise NoAccess()
+        verdict, asked = await self.allows_unattended(envelope, envelope.fact_values or {}, now)
+        if not verdict.allowed:
+            raise PolicyRefuses("; ".join(verdict.reasons) or None)
+        counters = asked.counters if self.policy.counts(envelope.operation, unattended=True) else None
+        return Judgement(
+            Evidence(Rung(), grant.people, 0), Rung(), statements, counters, _currency(asked), now - COUNTER_WINDOW,
+            grant.ends_at,
+        )  # fmt: skip
+
+
+def _currency(asked: Question) -> str | None:
+    return asked.amount.currency if asked.amount else None
 
 
 def _question(

@@ -118,9 +118,14 @@ class Policy:
         """Whether the operation may run without anybody's evidence."""
         return self._ask(f"{question.operation.name}/unattended", question, [None])[0]
 
-    def counts(self, operation: str) -> bool:
+    def counts(self, operation: str, *, unattended: bool = False) -> bool:
         """Whether executing the operation depends on what happened before."""
-        return operation in self.actions and self.actions[operation].reads_counters
+        action = f"{operation}/unattended" if unattended else operation
+        return action in self.actions and self.actions[action].reads_counters
+
+    def may_run_alone(self, operation: str) -> bool:
+        """Whether any rule permits the operation without anybody's evidence, in whatever circumstances."""
+        return any(rule.effect == "permit" and rule.names(f"{operation}/unattended") for rule in self.rules)
 
     def outline(self, operation: Operation[Any, Any]) -> tuple[str, ...]:
         """The words of every permit for executing the operation, whoever asks and whatever for."""

@@ -8,7 +8,8 @@ Nothing that comes with an order is believed. In this sequence, each refusing wi
    no time to come, and not longer after it than any setting allows: a stolen key could end a hold or revive a ticket;
 4. every signed statement against the envelope, the display made again from the executor's own desk, and the roster
    chain verified under the executor's own trust;
-5. that this evidence meets a requirement that is frozen in the envelope.
+5. that this evidence meets a requirement that is frozen in the envelope; or that a grant, verified by the executor
+   from the signatures of those who gave it, is for this very account, principal and conversation.
 
 Whether the evidence *suffices* the executor asks its own policy; that it runs once, its own ledger.
 """
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from counterfoil.assertions import RelyingParty
 from counterfoil.errors import OrderRefused, StatementRefused, TamperDetected
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
+from counterfoil.grants import Grant, covers
 from counterfoil.keys import VerificationKey
 from counterfoil.roster import Roster
 from counterfoil.rungs import Rung
@@ -78,8 +80,13 @@ def verify_evidence(
     roster: Roster,
     party: RelyingParty,
     display_of: Callable[[str], str],
+    grant: Grant | None = None,
 ) -> Proven:
-    """Steps 4 and 5; raises :class:`OrderRefused`."""
+    """Steps 4 and 5; raises :class:`OrderRefused`.
+
+    ``grant`` is the verified grant that an unattended request rests on, as of the redemption; it takes the place of
+    requirements, and then policy has to be asked whether the operation may run unattended.
+    """
     try:
         evidence = evidence_of(
             statements,
@@ -94,6 +101,10 @@ def verify_evidence(
     if evidence.complete_at > claims.redeemed_at:
         raise OrderRefused("A signature was made after the ticket was redeemed.")
     reached = with_wait(evidence, claims.redeemed_at)
+    if envelope.grant is not None:
+        if grant is None or not covers(grant, envelope):
+            raise OrderRefused("The grant that the request names is not for it.")
+        return Proven(claims, envelope, Evidence(Rung(), grant.people, evidence.complete_at), Rung())
     if met(envelope.requirements, reached) is None:
         raise OrderRefused("The signatures do not meet what the request requires.")
     return Proven(claims, envelope, evidence, reached)

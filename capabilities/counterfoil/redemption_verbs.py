@@ -14,6 +14,7 @@ from counterfoil.door import Door
 from counterfoil.errors import (
     CapabilityRefused,
     CountersMoved,
+    NoAccess,
     PolicyRefuses,
     UnknownTicket,
     WrongState,
@@ -100,6 +101,7 @@ class RedemptionVerbs(Door):
                 counter_since=judgement.counter_since,
                 scopes=scopes_of(ticket.envelope, people=judgement.evidence.people, capability=claims.jti, key=key),
                 leaf=leaves.stepped(Event.REDEEM, ticket_id, capability=claims.jti, envelope=claims.envelope),
+                before=judgement.grant_ends_at,
             )
             try:
                 redeemed_at = await self.store.redeem(redeeming)
@@ -113,7 +115,7 @@ class RedemptionVerbs(Door):
         """Direct delivery: mint and redeem on our own side; None where policy refused, which declines the ticket."""
         try:
             return await self.redeem(ticket_id, await self.mint(ticket_id))
-        except PolicyRefuses as error:
+        except (PolicyRefuses, NoAccess) as error:
             await self.store.step(ticket_id, self._decline(ticket_id, error.happened))
             return None
 

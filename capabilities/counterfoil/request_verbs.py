@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from counterfoil import leaves, recipients
+from counterfoil.access_verbs import AccessVerbs
 from counterfoil.canonical import b64, canonical, parse_strict, salted_digest
+from counterfoil.decision_verbs import DecisionVerbs
 from counterfoil.desk import Operation
-from counterfoil.door import Door, reason
+from counterfoil.door import reason
 from counterfoil.errors import (
     AccountBusy,
     BadArguments,
@@ -26,6 +28,7 @@ from counterfoil.errors import (
 from counterfoil.evidence import (
     code_digest,
 )
+from counterfoil.grants import Grant
 from counterfoil.roster import Roster
 from counterfoil.scopes import pair
 from counterfoil.store import (
@@ -33,7 +36,7 @@ from counterfoil.store import (
     NoticeDraft,
     Step,
 )
-from counterfoil.tickets import Envelope, Event, Signals, State, Ticket
+from counterfoil.tickets import ACCESS, Envelope, Event, Signals, State, Ticket
 from counterfoil.values import Account
 
 MAX_NOTE = 500
@@ -51,7 +54,7 @@ class Requester:
     signals: Signals = field(default_factory=Signals)
 
 
-class RequestVerbs(Door):
+class RequestVerbs(AccessVerbs, DecisionVerbs):
     """Request, status, cancel."""
 
     async def request(
@@ -67,6 +70,10 @@ class RequestVerbs(Door):
             raise UnknownTool()
         if note is not None and len(note) > MAX_NOTE:
             raise BadArguments(f"The note is longer than {MAX_NOTE} characters.", "Shorten it.")
+        if requester.conversation is not None:
+            await self.conversation(requester.principal, requester.conversation)
+        if operation.name == ACCESS:
+            self.require_isolation(requester.actor)
         parse_strict(argument_bytes)
         arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
         await self._refuse_suspended(
@@ -89,13 +96,39 @@ class RequestVerbs(Door):
                 }
             )
             refusal = None if required.rungs else "; ".join(required.reasons) or "The policy does not allow this."
+            grant = await self._unattended(envelope, operation)
+            if grant is not None:
+                envelope = envelope.model_copy(update={"grant": grant.ticket, "requirements": ()})
+                refusal = None
         try:
-            return await self._create(envelope, operation, refusal)
+            ticket = await self._create(envelope, operation, refusal)
+            return await self.advance(ticket.id) if envelope.grant is not None else ticket
         except AccountBusy:
             # To the AI it looks like any other ticket (T54); it names no account, so nobody is told and nobody can
             # approve it (T12).
             nobodys = envelope.model_copy(update={"account": None, "facts": None, "requirements": ()})
             return await self._create(nobodys, operation, "Too many requests were already waiting for this account.")
+
+    async def told(self, ticket: Ticket) -> str | None:
+        """Why nobody can approve the ticket, where its requester may know that: with a live grant for the account."""
+        if ticket.refusal is None or ticket.conversation is None:
+            return None
+        return ticket.refusal if await self.judge.grant_for(ticket.envelope, self.store.now()) else None
+
+    async def _unattended(self, envelope: Envelope, operation: Operation[Any, Any]) -> Grant | None:
+        """The grant under which the request may run without anybody's signature, if there is one and policy agrees.
+
+        It needs that conversation's live grant for that very account (T44).
+        """
+        now = self.store.now()
+        if not self.judge.policy.may_run_alone(operation.name):
+            return None
+        grant = await self.judge.grant_for(envelope, now)
+        if grant is None or operation.name == ACCESS:
+            return None
+        facts = envelope.fact_values or {}
+        verdict, _ = await self.judge.allows_unattended(envelope, facts, now, planned=True)
+        return grant if verdict.allowed else None
 
     def match_code(self, ticket: str) -> str:
         """The six digits that the chat shows and the holder types; derived, never stored."""
@@ -140,6 +173,7 @@ class RequestVerbs(Door):
             owner=requester.owner,
             actor=requester.actor,
             conversation=requester.conversation,
+            grant=None,
             delivery=operation.delivery,
             executor=self.executor,
             facts=None,

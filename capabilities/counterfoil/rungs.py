@@ -8,17 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field
 
-from counterfoil.values import Frozen
-
-Assurance = Literal["none", "link", "passkey", "passkey_bound"]
-"""How surely the holder was recognised: not at all; by a code sent to their rostered channel; by a passkey with user
-verification; by a passkey that cannot be copied off its device."""
-
-ASSURANCES: tuple[Assurance, ...] = ("none", "link", "passkey", "passkey_bound")
+from counterfoil.values import ASSURANCES, Assurance, Frozen
 
 
 class Rung(Frozen):

@@ -55,6 +55,8 @@ def scopes_of(
         found += [f"person:{envelope.actor}"]
     if envelope.conversation is not None:
         found.append(f"conversation:{envelope.conversation}")
+    if envelope.grant is not None:
+        found.append(f"ticket:{envelope.grant}")
     found += [f"person:{person}" for person in people]
     if capability is not None:
         found.append(f"capability:{capability}")

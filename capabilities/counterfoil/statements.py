@@ -17,19 +17,27 @@ from pydantic import Field
 
 from counterfoil.canonical import canonical
 from counterfoil.errors import BadJSON, StatementRefused
-from counterfoil.tickets import Envelope
+from counterfoil.tickets import ACCESS, Envelope
 from counterfoil.values import Frozen
 
-Decision = Literal["approve", "decline"]
+Choice = Literal["approve", "decline"]
+"""What a person chooses."""
+Decision = Literal["approve", "decline", "grant"]
+"""What they sign: to approve a request for access is to grant it, and is no approval of anything else."""
 Found = Literal["executed", "not_executed"]
 """What a person may say of an effect whose end nobody knew."""
 
 APPROVE_NAMESPACE = "counterfoil-approve@v1.counterfoil"
 DECLINE_NAMESPACE = "counterfoil-decline@v1.counterfoil"
+GRANT_NAMESPACE = "counterfoil-grant@v1.counterfoil"
 SETTLE_NAMESPACE = "counterfoil-settle@v1.counterfoil"
 ENROL_NAMESPACE = "counterfoil-enrol@v1.counterfoil"
 
-NAMESPACES: dict[Decision, str] = {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
+NAMESPACES: dict[Decision, str] = {
+    "approve": APPROVE_NAMESPACE,
+    "decline": DECLINE_NAMESPACE,
+    "grant": GRANT_NAMESPACE,
+}
 
 HOLDER = "holder"
 STAFF = "staff:"
@@ -92,6 +100,11 @@ class Settlement(Signable):
     def challenge(self) -> bytes:
         """What the passkey signs."""
         return challenge(SETTLE_NAMESPACE, self.to_bytes())
+
+
+def signed_as(choice: Choice, envelope: Envelope) -> Decision:
+    """What choosing this on the page of this request signs."""
+    return "grant" if choice == "approve" and envelope.operation == ACCESS else choice
 
 
 def challenge(namespace: str, message: bytes) -> bytes:

@@ -155,6 +155,8 @@ class Redeeming:
     scopes: Sequence[str]
     """Every scope that, suspended or revoked, forbids this redemption."""
     leaf: LeafDraft
+    before: int | None = None
+    """When the grant that it rests on ends (Unix seconds); None where it rests on none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,8 @@ class Revoked:
     revoked: int
     executing: int
     done: int
+    grants: int = 0
+    """Grants that ended with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +188,16 @@ class Principal:
     owner: str | None
     created_at: int
     disabled_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A chat's handle: a name, not authority. Times are Unix seconds."""
+
+    id: str
+    principal: str
+    created_at: int
+    expires_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +252,9 @@ class Store(Protocol):
         limit: int = 100,
     ) -> list[Ticket]:
         """The newest tickets first."""
+
+    async def accesses(self, *, principal: str, conversation: str) -> list[Ticket]:
+        """The executed accesses of this principal's conversation, the newest first."""
 
     async def request_leaf(self, ticket: str) -> tuple[Leaf, bytes] | None:
         """The leaf that recorded the request, and the MAC before it: the proof that the envelope is as it was."""
@@ -340,6 +357,14 @@ class Store(Protocol):
 
     async def enrolments(self) -> list[str]:
         """Signed by credentials, in order."""
+
+    # Conversations
+
+    async def start_conversation(self, conversation: Conversation, *, at_most: int) -> None:
+        """Remember it; raises TooManyRequests where the principal has ``at_most`` that have not expired."""
+
+    async def conversation(self, conversation: str) -> Conversation | None:
+        """The conversation, unless it is unknown or has expired."""
 
     # Secrets of the verification layer
 

@@ -119,6 +119,14 @@ def sources(event: Event) -> tuple[State, ...]:
     return tuple(state for state in State if (state, event) in TRANSITIONS)
 
 
+ACCESS = "access"
+"""The operation whose executed ticket is a grant: personal reads of one account, in one conversation, for a while."""
+
+
+GRANT_LIFE = 900
+"""Seconds from the last signature to the end of a grant."""
+
+
 class Signals(Frozen):
     """What the conversation layer observed. Signals only ever add requirements."""
 
@@ -129,6 +137,7 @@ class Envelope(Frozen):
     """What was requested, frozen; people sign its digest. Unknown fields are refused, so that no one signs past them.
 
     ``owner`` is the person behind the principal, ``actor`` the one at its keyboard, where they are known;
+    ``grant`` is the ticket of the access under which it may run without anybody's signature, where policy says so;
     ``arguments`` and ``facts`` are canonical JSON as text; ``code`` is the salted digest of the match code; ``salt``
     (32 bytes, base64url) makes the digest of the whole unguessable. Times are Unix seconds.
     """
@@ -144,6 +153,7 @@ class Envelope(Frozen):
     owner: str | None
     actor: str | None
     conversation: str | None
+    grant: str | None
     delivery: Literal["direct", "collected"]
     executor: str
     facts: str | None

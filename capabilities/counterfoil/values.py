@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, NewType
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 Account = NewType("Account", str)
 """The organisation's own stable id of what an operation touches. In a tool call it is a hint that the organisation's
@@ -13,6 +14,13 @@ directory looks up; connectors and previews only ever receive what the directory
 
 DecimalText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,13})\.[0-9]{2,4}$", examples=["12.50"])]
 """A non-negative decimal with two to four digits after the point; fits Cedar's ``decimal``."""
+
+
+Assurance = Literal["none", "link", "passkey", "passkey_bound"]
+"""How surely the holder was recognised: not at all; by a code sent to their rostered channel; by a passkey with user
+verification; by a passkey that cannot be copied off its device."""
+
+ASSURANCES: tuple[Assurance, ...] = ("none", "link", "passkey", "passkey_bound")
 
 
 class Frozen(BaseModel):
@@ -63,6 +71,28 @@ class Receipt(Frozen):
 
     reference: Annotated[str, Field(max_length=200)]
     summary: Annotated[str, Field(max_length=1000)] = ""
+
+
+class Owned(BaseModel):
+    """A record of one account, as personal reads return it. ``owner`` is compared with the account that was granted,
+    and is no part of the answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    owner: Account = Field(exclude=True)
+
+
+def needs(assurance: Assurance, *, default: Any = None) -> Any:
+    """A field of a record that only a holder recognised at least this surely has read to the AI; None for others."""
+    return Field(default, json_schema_extra={"counterfoil": {"needs": assurance}})
+
+
+def assurance_for(info: FieldInfo) -> Assurance:
+    """How surely the holder must have been recognised for this field to be read."""
+    extra = info.json_schema_extra
+    declared = extra.get("counterfoil") if isinstance(extra, dict) else None
+    found = declared.get("needs") if isinstance(declared, dict) else None
+    return next((level for level in ASSURANCES if level == found), "none")
 
 
 class Execution(Frozen):

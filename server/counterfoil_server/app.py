@@ -132,6 +132,7 @@ def _wire(
         secrets=keys.secrets,
         times=Times(ticket=settings.times.ticket, capability=settings.times.capability, run=settings.times.run),
         caps=Caps(settings.caps.per_principal, settings.caps.per_account, settings.caps.per_conversation),
+        client_isolation=settings.trust_client_isolation,
     )
     wakers: list[Callable[[], None]] = []
 

@@ -85,6 +85,7 @@ class Settings(_Section):
     tenant: str = "default"
     executor: str = "embedded"
     story: str | None = None
+    trust_client_isolation: bool = False
     smtp: SMTPSettings | None = None
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()

@@ -117,8 +117,8 @@ ACCOUNT = "execution: Execution, account: Account"
         (operation(ACCOUNT + ", item: Decimal"), "type"),
         (read(doc="pass"), "docstring"),
         (read(result=""), "returns"),
-        (read("account: Account"), "grants"),
-        (read("account: Account | None"), "grants"),
+        (read("account: Account"), "whose records"),
+        (read("account: Account | None"), "whose records"),
         (read("item"), "no type"),
         (read(name="ticket_status"), "taken"),
         (read(name="redeem_ticket"), "taken"),
@@ -285,7 +285,7 @@ def test_the_connector_gets_the_account_that_the_directory_found() -> None:
 
 
 def test_the_request_schema_offers_the_arguments_and_a_note_and_closes_the_object() -> None:
-    schema = shop_desk(Shop()).operations["refund"].request_schema
+    schema = shop_desk(Shop()).operations["refund"].request_schema(in_conversation=False)
     assert set(schema["properties"]) == {"account", "order_id", "amount", "note"}
     assert schema["additionalProperties"] is False
     assert "customer number" in schema["properties"]["account"]["description"]

@@ -16,9 +16,9 @@ from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
 from counterfoil.monotone import check_monotone
 from counterfoil.policy import Policy
-from counterfoil.rungs import ASSURANCES, Rung
+from counterfoil.rungs import Rung
 from counterfoil.store import Counters
-from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt
+from counterfoil.values import ASSURANCES, Account, Contact, Execution, Facts, Money, Receipt
 
 
 class NobodyKnown:

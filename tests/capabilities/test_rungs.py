@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from counterfoil.rungs import ASSURANCES, Ladder, Rung, default_ladder, duration
+from counterfoil.rungs import Ladder, Rung, default_ladder, duration
+from counterfoil.values import ASSURANCES
 
 RUNGS = st.builds(
     Rung,

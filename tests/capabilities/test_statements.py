@@ -21,6 +21,7 @@ from counterfoil.statements import (
     APPROVE_NAMESPACE,
     DECLINE_NAMESPACE,
     ENROL_NAMESPACE,
+    GRANT_NAMESPACE,
     NAMESPACES,
     SETTLE_NAMESPACE,
     Assertion,
@@ -116,10 +117,12 @@ def test_every_field_is_in_what_is_signed(name: str) -> None:
 
 
 def test_T51_each_meaning_has_a_challenge_of_its_own() -> None:
-    names = (APPROVE_NAMESPACE, DECLINE_NAMESPACE, SETTLE_NAMESPACE, ENROL_NAMESPACE, "git", "")
-    assert len({challenge(name, BODY) for name in names}) == 6
+    names = (
+        APPROVE_NAMESPACE, DECLINE_NAMESPACE, GRANT_NAMESPACE, SETTLE_NAMESPACE, ENROL_NAMESPACE, "git", "",
+    )  # fmt: skip
+    assert len({challenge(name, BODY) for name in names}) == 7
     assert SETTLEMENT.challenge == challenge(SETTLE_NAMESPACE, SETTLED)
-    assert NAMESPACES == {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE}
+    assert NAMESPACES == {"approve": APPROVE_NAMESPACE, "decline": DECLINE_NAMESPACE, "grant": GRANT_NAMESPACE}
     assert STATEMENT.challenge == challenge(APPROVE_NAMESPACE, BODY)
     declined = STATEMENT.model_copy(update={"decision": "decline"})
     assert declined.challenge == challenge(DECLINE_NAMESPACE, declined.to_bytes())

@@ -154,7 +154,8 @@ def test_T40_any_edit_of_an_envelope_is_refused_or_changes_its_digest(at: int, p
 
 OTHER: dict[str, Any] = {
     "issuer": "https://other", "tenant": "other", "ticket": "cf_2", "operation": "send_gift", "arguments": "{}",
-    "account": None, "principal": "other", "owner": "fay", "actor": "ann", "conversation": "c", "delivery": "collected",
+    "account": None, "principal": "other", "owner": "fay", "actor": "ann", "conversation": "c", "grant": "cf_3",
+    "delivery": "collected",
     "executor": "other", "facts": None, "requirements": (), "policy": "other", "tool": "other", "code": "other",
     "signals": Signals(tainted=True), "note": "hello", "undoes": "cf_0", "requested_at": 1, "expires_at": 2,
     "salt": "AA",

@@ -43,8 +43,8 @@ from counterfoil.roster import (
     verify_roster,
 )
 from counterfoil.rungs import Rung
-from counterfoil.statements import HOLDER, Assertion, Decision, Found, Statement
-from counterfoil.store import Caps
+from counterfoil.statements import HOLDER, Assertion, Choice, Found, Statement
+from counterfoil.store import Caps, Conversation
 from counterfoil.tickets import Envelope, Event, Signals, Ticket, envelope_digest
 from counterfoil.values import Account, Change, Contact, Execution, Facts, Money, NotExecuted, Receipt, fact, shown
 from counterfoil_server.store import SQLiteStore
@@ -396,6 +396,7 @@ def envelope_of(desk: Desk, **changes: Any) -> Envelope:
         signals=Signals(),
         note=None,
         undoes=None,
+        grant=None,
         requested_at=START,
         expires_at=START + 86400,
         salt=SALT,
@@ -462,10 +463,18 @@ class World:
         if operation == "refund":
             values |= {"order_id": "O-1", "amount": {"value": "49.00", "currency": "EUR"}}
         requester = Requester(by) if isinstance(by, str) else by
+        await self.converse(requester)
         return await self.authority.request(requester, operation, canonical(values | arguments), note)
 
+    async def converse(self, requester: Requester) -> None:
+        """Start the conversation that the requester names, unless it was started before."""
+        if requester.conversation is not None and await self.store.conversation(requester.conversation) is None:
+            now = self.store.now()
+            started = Conversation(requester.conversation, requester.principal, now, now + 86400)
+            await self.store.start_conversation(started, at_most=100)
+
     async def sign(
-        self, ticket: Ticket, person: str, decision: Decision = "approve", *, code: str | None = None
+        self, ticket: Ticket, person: str, decision: Choice = "approve", *, code: str | None = None
     ) -> SignedStatement:
         """What the person's passkey makes of what the page offers; the code from the chat is typed unless given."""
         typed = self.authority.match_code(ticket.id) if code is None else code

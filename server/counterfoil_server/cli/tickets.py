@@ -202,7 +202,7 @@ def _either(alternatives: list[str]) -> str:
 
 
 def _signed(statement: dict[str, Any]) -> Text:
-    approved = statement["decision"] == "approve"
+    approved = statement["decision"] != "decline"
     return assembled(
         f"{statement['person']}, {seat_in_words(statement['seat'])}, ",
         ("approved", "good") if approved else ("declined", "bad"),

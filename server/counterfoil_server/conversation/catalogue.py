@@ -17,8 +17,10 @@ from pydantic import ValidationError
 
 from counterfoil.authority import Authority
 from counterfoil.errors import DeskError
+from counterfoil.tickets import ACCESS
 from counterfoil_server.conversation.answers import OfferedTool
 from counterfoil_server.conversation.explaining import ExplainTool
+from counterfoil_server.conversation.personal import PersonalReadTool, StartTool
 from counterfoil_server.conversation.reads import ReadTool
 from counterfoil_server.conversation.requests import RequestTool
 from counterfoil_server.conversation.taint import Taint
@@ -34,7 +36,12 @@ class Catalogue:
     def __init__(self, authority: Authority, *, run_order: RunOrder, wake: Callable[[], None]) -> None:
         desk, taint = authority.judge.desk, Taint(authority.store)
         self.redeem: RedeemTool | None = None
-        offered: list[OfferedTool] = [ReadTool(read, taint) for read in desk.reads.values()]
+        offered: list[OfferedTool] = [
+            PersonalReadTool(read, authority, taint) if read.account_parameter else ReadTool(read, taint)
+            for read in desk.reads.values()
+        ]
+        if ACCESS in desk.operations:
+            offered.append(StartTool(authority))
         offered += [RequestTool(operation, authority, taint, wake) for operation in desk.operations.values()]
         if desk.operations:
             offered += [ExplainTool(authority), StatusTool(authority), CancelTool(authority, wake)]

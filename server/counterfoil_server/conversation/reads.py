@@ -1,4 +1,7 @@
-"""A desk's reads as tools: called at once, answered with what the organisation's own function returns."""
+"""A desk's reads as tools: called at once, answered with what the organisation's own function returns.
+
+Those that touch one person's records are in ``personal.py``.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from typing import Any
 
 import mcp_types as types
 
-from counterfoil.desk import Read
 from counterfoil.errors import CounterfoilError
+from counterfoil.reads import Read
 from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import Answer, validated
 from counterfoil_server.conversation.taint import Taint
@@ -48,24 +51,36 @@ class ResultTooLarge(CounterfoilError):
     remedy_default = "Ask for less, if the tool's arguments allow it."
 
 
+def read_definition(read: Read, about: str) -> types.Tool:
+    """The tool of a read; ``about`` is said after its own description."""
+    return types.Tool(
+        name=read.name,
+        title=read.name.replace("_", " ").capitalize(),
+        description=f"{read.description}\n\n{about}" if about else read.description,
+        input_schema=read.input_schema,
+        # Older clients want the type at the root even where it is behind a reference.
+        output_schema={"type": "object", **read.output_schema},
+        annotations=types.ToolAnnotations(
+            read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=read.untrusted
+        ),
+    )
+
+
+def in_words(read: Read, structured: dict[str, Any]) -> str:
+    """The result as text: itself where it is one, else as JSON."""
+    if read.wraps_result and isinstance(structured["result"], str):
+        return str(structured["result"])
+    return _ENCODER.encode(structured)
+
+
 class ReadTool:
-    """One read."""
+    """One read that touches nobody's data."""
 
     def __init__(self, read: Read, taint: Taint) -> None:
         self._read = read
         self._taint = taint
         self._fields = tuple(read.arguments.model_fields)
-        self.definition = types.Tool(
-            name=read.name,
-            title=read.name.replace("_", " ").capitalize(),
-            description=f"{read.description}\n\n{UNTRUSTED}" if read.untrusted else read.description,
-            input_schema=read.arguments.model_json_schema(),
-            # Older clients want the type at the root even where it is behind a reference.
-            output_schema={"type": "object", **read.output_schema},
-            annotations=types.ToolAnnotations(
-                read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=read.untrusted
-            ),
-        )
+        self.definition = read_definition(read, UNTRUSTED if read.untrusted else "")
 
     async def call(self, principal: Principal, arguments: Mapping[str, Any]) -> Answer:
         """Run the read; whatever goes wrong inside it is told to the operator, not to the caller."""
@@ -76,7 +91,7 @@ class ReadTool:
             async with asyncio.timeout(READ_TIME_LIMIT):
                 value = await self._read.run(**{name: getattr(typed, name) for name in self._fields})
             structured = self._read.structured(value)
-            words = self._words(structured)
+            words = in_words(self._read, structured)
             length = len(words.encode())
         except Exception:
             logger.exception("The read %s failed", self._read.name)
@@ -84,8 +99,3 @@ class ReadTool:
         if length > MAX_RESULT:
             raise ResultTooLarge()
         return Answer(words, structured)
-
-    def _words(self, structured: dict[str, Any]) -> str:
-        if self._read.wraps_result and isinstance(structured["result"], str):
-            return str(structured["result"])
-        return _ENCODER.encode(structured)

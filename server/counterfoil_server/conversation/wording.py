@@ -57,6 +57,9 @@ def request_next(match_code: str) -> str:
     )
 
 
+REFUSED_NEXT = "Tell the user that it cannot be done, and why. Nothing was changed."
+
+
 def least(ladder: Sequence[Rung]) -> tuple[str, ...]:
     """The least that is ever asked for: one clause per alternative."""
     return tuple(rung.in_words() for rung in Ladder.of(ladder).least())

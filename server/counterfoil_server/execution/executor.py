@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from counterfoil.canonical import canonical, parse_strict
 from counterfoil.desk import Operation
 from counterfoil.errors import CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
+from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.keys import VerificationKey
 from counterfoil.log import check_link
@@ -146,11 +147,25 @@ class Executor:
             roster=roster,
             party=self.judge.trust.party,
             display_of=self.judge.display_digests(envelope),
+            grant=await self._grant(envelope, claims.redeemed_at),
         )
         # Hearsay, but it can only refuse: whoever signs orders with a stolen key cannot go past an administrator's bar.
         if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):
             raise OrderRefused("Something that the request depends on is suspended.")
         return proven
+
+    async def _grant(self, envelope: Envelope, at: int) -> Grant | None:
+        """The grant that the request names, verified from the signatures of those who gave it, as of ``at``; and only
+        if it is this executor itself that carried out the access, and nothing has ended it since."""
+        if envelope.grant is None:
+            return None
+        effect = await asyncio.to_thread(self.ledger.effect, self.issuer, envelope.grant)
+        if effect is None or effect.event != Event.REPORT_EXECUTED.value:
+            raise OrderRefused("The access under which it was asked for was never carried out.")
+        try:
+            return await self.judge.grant(envelope.grant, at)
+        except CounterfoilError as error:
+            raise OrderRefused(f"The access under which it was asked for does not hold. {error.happened}") from None
 
     async def _good_keys(self) -> Mapping[str, VerificationKey]:
         """The authority's keys without those that were revoked or suspended."""
@@ -196,7 +211,8 @@ class Executor:
             nothing_done=Event.REPORT_NOT_EXECUTED.value,
         )
         question = self.judge.question(operation, envelope, facts.model_dump(mode="json"), counters)
-        verdict = self.judge.policy.allows(question, proven.reached)
+        policy = self.judge.policy
+        verdict = policy.allows(question, proven.reached) if envelope.grant is None else policy.unattended(question)
         if not verdict.allowed:
             raise OrderRefused(f"The executor's own policy refuses: {'; '.join(verdict.reasons) or 'no permit'}.")
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from counterfoil.errors import LinkRefused, RosterRefused, UnknownName
+from counterfoil.errors import LinkRefused, RosterRefused, TooManyRequests, UnknownName
 from counterfoil.log import LeafDraft
-from counterfoil.store import NoticeDraft, Principal
+from counterfoil.store import Conversation, NoticeDraft, Principal
 from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
@@ -71,6 +71,21 @@ def add_enrolment(
 ROSTER_SIZE = "SELECT (SELECT max(version) FROM roster_record), (SELECT max(number) FROM enrolment)"
 
 
+def start_conversation(transaction: Transaction, conversation: Conversation, at_most: int) -> None:
+    """Insert a conversation; those that have expired make room."""
+    owner = conversation.principal
+    transaction.change("DELETE FROM conversation WHERE principal = ? AND expires_at <= ?", (owner, transaction.now))
+    live = transaction.rows("SELECT count(*) FROM conversation WHERE principal = ?", (owner,))[0][0]
+    if live >= at_most:
+        raise TooManyRequests(
+            "Too many conversations are open.", "Go on in one that was started before, or try again tomorrow."
+        )
+    transaction.change(
+        "INSERT INTO conversation (id, principal, created_at, expires_at) VALUES (?, ?, ?, ?)",
+        (conversation.id, owner, conversation.created_at, conversation.expires_at),
+    )
+
+
 class PeopleVerbs(Verbs):
     """Principals and the roster."""
 
@@ -117,3 +132,15 @@ class PeopleVerbs(Verbs):
     async def enrolments(self) -> list[str]:
         """In order."""
         return [row[0] for row in await self._readers.query("SELECT record FROM enrolment ORDER BY number")]
+
+    async def start_conversation(self, conversation: Conversation, *, at_most: int) -> None:
+        """Remember it; raises TooManyRequests where the principal has ``at_most`` that have not expired."""
+        await self._write(lambda transaction: start_conversation(transaction, conversation, at_most))
+
+    async def conversation(self, conversation: str) -> Conversation | None:
+        """The conversation, unless it is unknown or has expired."""
+        rows = self._readers.lookup(
+            "SELECT id, principal, created_at, expires_at FROM conversation WHERE id = ? AND expires_at > ?",
+            (conversation, self.now()),
+        )
+        return Conversation(*rows[0]) if rows else None

@@ -13,7 +13,15 @@ from __future__ import annotations
 
 from functools import cache
 
-from counterfoil.errors import CapabilityRefused, CountersMoved, Expired, Suspended, TamperDetected, WrongState
+from counterfoil.errors import (
+    CapabilityRefused,
+    CountersMoved,
+    Expired,
+    NoAccess,
+    Suspended,
+    TamperDetected,
+    WrongState,
+)
 from counterfoil.store import Redeeming
 from counterfoil.tickets import COUNTED, STOPPABLE, Event, State, after, sources
 from counterfoil_server.store.ticket_rows import counters_query, spelled, to_counters
@@ -55,6 +63,8 @@ def refusal_query(scopes: int) -> str:
 def redeem(transaction: Transaction, redeeming: Redeeming) -> int:
     """Check everything, spend, claim, record; answers the time."""
     now, ticket, scopes = transaction.now, redeeming.ticket, redeeming.scopes
+    if redeeming.before is not None and redeeming.before <= now:
+        raise NoAccess()
     if redeeming.counters is not None:
         counted = (ticket.account, ticket.operation, redeeming.currency, redeeming.counter_since, ticket.id)
         if to_counters(transaction.rows(COUNTERS, counted)[0]) != redeeming.counters:

@@ -14,7 +14,7 @@ from counterfoil.errors import WrongState
 from counterfoil.log import LeafDraft
 from counterfoil.scopes import check_scope
 from counterfoil.store import Revoked, Suspension
-from counterfoil.tickets import COUNTED, STOPPABLE, Event, State
+from counterfoil.tickets import ACCESS, COUNTED, GRANT_LIFE, STOPPABLE, Event, State
 from counterfoil_server.store.ticket_rows import spelled, stop
 from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
@@ -37,6 +37,9 @@ MEMBERS = {
 }
 """For each kind of scope: which tickets belong to it."""
 
+GRANTED = frozenset({State.EXECUTING, State.EXECUTED})
+"""States of an access that is a grant, or becomes one."""
+
 DONE = COUNTED - {State.EXECUTING}
 """Too late to stop: the effect happened, or may have."""
 
@@ -54,8 +57,11 @@ def members_parameters(name: str, now: int) -> dict[str, str | int]:
     return {"name": name, "now": now, "ends": json.dumps(ends)}
 
 
-def revoke(transaction: Transaction, scope: str, reason: str, leaf: LeafDraft, final: bool) -> tuple[int, int, int]:
-    """End what waits in the scope; answers how many, the index of the scope's leaf and the time."""
+def revoke(
+    transaction: Transaction, scope: str, reason: str, leaf: LeafDraft, final: bool
+) -> tuple[int, int, int, int]:
+    """End what waits in the scope and every grant in it; answers how many of each, the index of the scope's leaf and
+    the time."""
     kind, _, name = scope.partition(":")
     index = transaction.write_leaf(leaf)
     waiting = transaction.rows(members_query(kind, "id", STOPPABLE), members_parameters(name, transaction.now))
@@ -67,7 +73,13 @@ def revoke(transaction: Transaction, scope: str, reason: str, leaf: LeafDraft, f
         )
     if final:
         bar(transaction, scope, reason, final=True)
-    return len(waiting), index, transaction.now
+    grants = transaction.rows(
+        f"{members_query(kind, 'id', GRANTED)} AND operation = '{ACCESS}' AND redeemed_at > :since",
+        members_parameters(name, transaction.now) | {"since": transaction.now - GRANT_LIFE},
+    )
+    for (ticket,) in grants:
+        bar(transaction, f"ticket:{ticket}", reason, final=True)
+    return len(waiting), len(grants), index, transaction.now
 
 
 def bar(transaction: Transaction, scope: str, reason: str, *, final: bool) -> None:
@@ -107,13 +119,15 @@ class StoppingVerbs(Verbs):
         """
         scope = check_scope(scope)
         kind, _, name = scope.partition(":")
-        revoked, index, now = await self._write(lambda transaction: revoke(transaction, scope, reason, leaf, final))
-        counts = []
+        revoked, grants, index, now = await self._write(
+            lambda transaction: revoke(transaction, scope, reason, leaf, final)
+        )
+        counts: list[int] = []
         for states in (frozenset({State.EXECUTING}), DONE):
             query = f"{members_query(kind, 'count(*)', states)} AND request_leaf < :before"
             rows = await self._readers.query(query, members_parameters(name, now) | {"before": index})
             counts.append(int(rows[0][0]))
-        return Revoked(revoked, *counts)
+        return Revoked(revoked, counts[0], counts[1], grants)
 
     async def suspend(self, scope: str, *, reason: str, leaf: LeafDraft) -> None:
         """Bar the scope until it is resumed; raises UnknownName for what is no scope."""

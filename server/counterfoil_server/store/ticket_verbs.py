@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from counterfoil.errors import AccountBusy, Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
 from counterfoil.log import GENESIS, Leaf, LeafDraft
 from counterfoil.store import Capability, Caps, Counters, NewTicket, Step, StoredStatement
-from counterfoil.tickets import PLANNED, STOPPABLE, Event, State, Ticket, sources
+from counterfoil.tickets import ACCESS, PLANNED, STOPPABLE, Event, State, Ticket, sources
 from counterfoil_server.store.chain import LEAF_COLUMNS
 from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.secret_verbs import delete_expired_secrets
@@ -36,6 +36,10 @@ CAPABILITY_COLUMNS = "c.id, t.id, c.key, c.issued_at, c.expires_at, c.ended_at"
 
 SELECT_REPEATED = (
     f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.dedupe = ? AND t.requested_at > ? ORDER BY t.number DESC LIMIT 1"
+)
+SELECT_ACCESSES = (
+    f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.conversation = ? AND t.principal = ? "
+    f"AND t.operation = '{ACCESS}' AND t.state = '{State.EXECUTED.value}' ORDER BY t.number DESC"
 )
 SELECT_DUE = f"SELECT id FROM ticket WHERE expires_at <= ? AND {WAITING} ORDER BY expires_at LIMIT ?"  # noqa: S608
 SELECT_READY = (
@@ -110,7 +114,7 @@ def record_statement(
     """Spend the nonce, fill the seat, and decline where ``step`` says so."""
     ticket = read_ticket(transaction, statement.ticket)
     _refuse_expired(transaction, ticket)
-    allowed = sources(Event.APPROVE if statement.decision == "approve" else Event.DECLINE)
+    allowed = sources(Event.DECLINE if statement.decision == "decline" else Event.APPROVE)
     if ticket.state not in allowed:
         raise WrongState(f"The ticket is {ticket.state.value} and waits for no such decision any more.")
     spent = transaction.change(
@@ -228,6 +232,11 @@ class TicketVerbs(Verbs):
         sql = list_query(states, principal, account)
         values = {"principal": principal, "account": account, "limit": limit}
         rows = await self._readers.query(sql, values)
+        return [to_ticket(row) for row in rows]
+
+    async def accesses(self, *, principal: str, conversation: str) -> list[Ticket]:
+        """Executed accesses, the newest first."""
+        rows = self._readers.lookup(SELECT_ACCESSES, (conversation, principal))
         return [to_ticket(row) for row in rows]
 
     async def request_leaf(self, ticket: str) -> tuple[Leaf, bytes] | None:

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from counterfoil.authority import View
 from counterfoil.errors import BadArguments, CounterfoilError, StatementRefused
 from counterfoil.evidence import SignedStatement
-from counterfoil.statements import HOLDER, Decision
+from counterfoil.statements import HOLDER, Choice
 from counterfoil.store import Secret
 from counterfoil_server.verification.incoming import json_of
 from counterfoil_server.verification.parts import Parts
@@ -28,12 +28,12 @@ from counterfoil_server.verification.secrets_kept import OFFER, SESSION, secret_
 from counterfoil_server.verification.sessions import Session
 
 
-class Choice(BaseModel):
+class Chosen(BaseModel):
     """What the person chose. ``code``: the six digits from the chat; ``disown``: "this wasn't me"."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
-    decision: Decision
+    decision: Choice
     code: Annotated[str, Field(pattern=r"^[0-9]{6}$")] | None = None
     disown: bool = False
 
@@ -64,7 +64,7 @@ class Decide:
     async def statement(self, request: Request) -> Response:
         """Make the statement for the person's choice, and answer what their passkey shall sign."""
         session = await self._parts.sessions.check(request, SESSION)
-        choice = await json_of(request, Choice)
+        choice = await json_of(request, Chosen)
         if choice.disown and (choice.decision != "decline" or (await self._view(session)).seat != HOLDER):
             raise BadArguments("Only the account's holder can say that it was not them, by declining.")
         try:

@@ -13,8 +13,9 @@ from counterfoil.authority import Authority, View
 from counterfoil.canonical import parse_strict
 from counterfoil.display import visible
 from counterfoil.errors import BadJSON, CounterfoilError
-from counterfoil.rungs import ASSURANCES, Rung
+from counterfoil.rungs import Rung
 from counterfoil.tickets import State, Ticket
+from counterfoil.values import ASSURANCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ async def progress_of(authority: Authority, view: View) -> Progress:
     """Where the ticket of this view stands."""
     ticket = view.ticket
     match ticket.state:
-        case State.PENDING if view.decision == "approve":
+        case State.PENDING if view.decision in ("approve", "grant"):
             needed = await still_needed(authority, ticket)
             return Progress("waiting", "Your approval is recorded", ("Nothing is done yet.", *_needed(needed)))
         case State.PENDING:

@@ -162,7 +162,8 @@ async def add_ticket(
         issuer="https://acme.example", tenant="acme", ticket=f"cf_{number}", operation="refund",
         arguments=f'{{"order_id":"{ORDER}"}}', account=ACCOUNT, principal="agent", owner=None, actor=None,
         conversation=None, delivery="direct", executor="executor", facts=None, requirements=(), policy="p", tool="t",
-        code="c", signals=Signals(), note=NOTE, undoes=None, requested_at=now, expires_at=now + lives, salt="A" * 43,
+        code="c", signals=Signals(), note=NOTE, undoes=None, grant=None,
+        requested_at=now, expires_at=now + lives, salt="A" * 43,
     )  # fmt: skip
     body = envelope.to_bytes()
     ticket = Ticket(
