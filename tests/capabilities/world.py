@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -538,7 +538,13 @@ class World:
 
 
 def make_authority(
-    desk: Desk, policy: Policy, store: SQLiteStore, office: Office, keys: KeyRing, caps: Caps | None = None
+    desk: Desk,
+    policy: Policy,
+    store: SQLiteStore,
+    office: Office,
+    keys: KeyRing,
+    caps: Caps | None = None,
+    client_isolation: bool = True,
 ) -> Authority:
     """An authority as the server makes it."""
     return Authority(
@@ -550,17 +556,25 @@ def make_authority(
         secrets=Secrets(dedupe=b"d" * 32, code=b"c" * 32, log=LOG_KEY),
         times=Times(),
         caps=caps,
+        client_isolation=client_isolation,
     )
 
 
 @asynccontextmanager
-async def open_world(folder: Path, *, caps: Caps | None = None) -> AsyncIterator[World]:
+async def open_world(
+    folder: Path,
+    *,
+    caps: Caps | None = None,
+    desk_of: Callable[[Shop], Desk] = shop_desk,
+    policy: str = POLICY,
+    client_isolation: bool = True,
+) -> AsyncIterator[World]:
     """A world with everybody enrolled and two orders; closed with its store."""
     shop = Shop(orders={"O-1": Order("A-1"), "O-2": Order("A-2")})
-    desk, clock = shop_desk(shop), Clock()
+    desk, clock = desk_of(shop), Clock()
     office, passkeys = staffed_office()
     async with SQLiteStore.open(folder / "counterfoil.db", log_key=LOG_KEY, clock=clock) as store:
         await office.fill(store)
         keys = KeyRing(SigningKey.generate(), SigningKey.generate())
-        authority = make_authority(desk, Policy.load(POLICY, desk), store, office, keys, caps)
+        authority = make_authority(desk, Policy.load(policy, desk), store, office, keys, caps, client_isolation)
         yield World(folder / "counterfoil.db", shop, desk, clock, store, authority, office, passkeys)

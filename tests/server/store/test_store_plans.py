@@ -110,7 +110,11 @@ async def test_no_hot_verb_scans_a_table(path: Path, clock: HandClock, monkeypat
 
 
 def _names(sql: str) -> list[str]:
-    return [name for name in ("principal", "account", "limit", "name", "now", "ends", "before", "since") if f":{name}" in sql]
+    return [
+        name
+        for name in ("principal", "account", "limit", "name", "now", "ends", "before", "since")
+        if f":{name}" in sql
+    ]
 
 
 def _walks(line: str, sql: str) -> bool:
