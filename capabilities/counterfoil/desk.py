@@ -16,9 +16,21 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, overload
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    get_args,
+    get_type_hints,
+    overload,
+)
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, create_model
 
 from counterfoil.canonical import canonical, digest
 from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts, is_optional
@@ -34,6 +46,9 @@ F = TypeVar("F", bound=Facts)
 T = TypeVar("T")
 
 Delivery = Literal["direct", "collected"]
+
+RECEIPT = "receipt"
+"""Under which name the executor reports what a connector returned, and an undo takes it."""
 
 RESERVED_PARAMETERS = frozenset({CONVERSATION, "note"})
 """Arguments of every request tool that belong to Counterfoil, not to the operation."""
@@ -79,16 +94,19 @@ class Operation(Generic[P, R]):
     facts: type[Facts] = Facts
     run_preview: Callable[P, Awaitable[Facts]] | None = None
     run_lookup: Callable[[Execution], Awaitable[R | None]] | None = None
-    run_undo: Callable[[Execution, R], Awaitable[Receipt]] | None = None
+    undoes: Operation[Any, Any] | None = None
+    """What an undo undoes; its arguments are the account and the ticket that was carried out."""
+    register: Callable[[Operation[Any, Any]], None] | None = None
 
     def preview(self, function: Callable[P, Awaitable[F]]) -> Callable[P, Awaitable[F]]:
         """Declare the read-only preview; its parameters are the operation's without the execution."""
         _check_async(function, f"The preview of {self.name}")
         parameters = list(inspect.signature(function).parameters)
-        if sorted(parameters) != sorted(self.arguments.model_fields):
+        expected = list(self.arguments.model_fields) if self.undoes is None else [self.account_parameter, RECEIPT]
+        if sorted(parameters) != sorted(expected):
             raise DeskError(
                 f"The preview of {self.name} takes {', '.join(parameters) or 'nothing'}, but the operation's parameters"
-                f" are {', '.join(self.arguments.model_fields)}.",
+                f" are {', '.join(expected)}.",
                 "Give the preview the operation's parameters, without the execution.",
             )
         facts = get_type_hints(function).get("return")
@@ -107,13 +125,38 @@ class Operation(Generic[P, R]):
         self.run_lookup = function
         return function
 
-    def undo(
-        self, function: Callable[[Execution, R], Awaitable[Receipt]]
-    ) -> Callable[[Execution, R], Awaitable[Receipt]]:
-        """Declare how an executed operation is undone, by a linked ticket of its own."""
+    def undo(self, function: Callable[[Execution, R], Awaitable[Receipt]]) -> Operation[[Account, R], Receipt]:
+        """Declare how what was carried out is undone: by an operation of its own, ``undo_<operation>``.
+
+        It is requested with the ticket that was carried out, once at most, judged by policy and signed like any other,
+        and needs a preview of the account and the receipt. Answers that operation.
+        """
         _check_async(function, f"The undo of {self.name}")
-        self.run_undo = function
-        return function
+        description = inspect.getdoc(function)
+        if not description:
+            raise DeskError(
+                f"The undo of {self.name} has no docstring.", "Say in one sentence what it does; people are shown it."
+            )
+
+        async def run(execution: Execution, account: Account, receipt: R) -> Receipt:
+            return await function(execution, receipt)
+
+        arguments = create_model(
+            f"undo_{self.name}", __config__=ConfigDict(extra="forbid", strict=True), account=(Account, ...),
+            ticket=(str, Field(description="The ticket that was carried out and is to be undone.")),
+        )  # fmt: skip
+        undoing: Operation[[Account, R], Receipt] = Operation(
+            f"undo_{self.name}", description, run, arguments, "account", Receipt, f"Undo: {self.title}", self.delivery,
+            None, self.ladder, self.time_limit, self.settled_by, undoes=self,
+        )  # fmt: skip
+        if self.register is not None:
+            self.register(undoing)
+        return undoing
+
+    def receipt_of(self, outcome: object) -> R:
+        """The receipt in what the executor reported of this operation; raises ``ValueError`` where there is none."""
+        receipt = outcome.get(RECEIPT) if isinstance(outcome, dict) else None
+        return cast(R, self.receipt.model_validate(receipt))
 
     @cached_property
     def blank_facts(self) -> Facts:
@@ -143,13 +186,18 @@ class Operation(Generic[P, R]):
         """The input schema of ``request_<operation>``; ``in_conversation``: whether it may name one."""
         schema = self.arguments.model_json_schema()
         properties = schema["properties"]
+        if self.undoes is not None:
+            # The account is that of the ticket; nobody has to name it.
+            del properties[self.account_parameter]
+            schema["required"].remove(self.account_parameter)
+        else:
+            properties[self.account_parameter].setdefault(
+                "description", "Whose account: the customer number or e-mail address, as the customer gave it."
+            )
         if in_conversation:
             properties[CONVERSATION] = dict(CONVERSATION_SCHEMA)
             if self.name == ACCESS:
                 schema["required"] = [*schema.get("required", []), CONVERSATION]
-        properties[self.account_parameter].setdefault(
-            "description", "Whose account: the customer number or e-mail address, as the customer gave it."
-        )
         properties["note"] = {
             "type": "string",
             "maxLength": 500,
@@ -290,7 +338,7 @@ class Desk:
                 name, description, run, arguments, accounts[0], receipt, title or name.replace("_", " ").capitalize(),
                 delivery, counts, tuple(ladder) if ladder is not None else (), time_limit, settled_by,
             )  # fmt: skip
-            self.operations[name] = operation
+            self._register(operation)
             return operation
 
         return declare if function is None else declare(function)
@@ -370,6 +418,12 @@ class Desk:
         """The role that may settle unknown outcomes of the operation of this name, as the desk is now; or None."""
         declared = self.operations.get(operation)
         return (declared.settled_by if declared is not None else None) or self.settled_by
+
+    def _register(self, operation: Operation[Any, Any]) -> None:
+        if operation.undoes is not None:
+            self._claim(f"request_{operation.name}")
+        operation.register = self._register
+        self.operations[operation.name] = operation
 
     def _claim(self, tool: str) -> None:
         taken = tool in self.reads or (tool.removeprefix("request_") in self.operations and tool.startswith("request_"))

@@ -135,6 +135,12 @@ class Expired(CounterfoilError):
     remedy_default = "Make a new request."
 
 
+class AlreadyUndone(WrongState):
+    """A second undo of one ticket."""
+
+    happened_default = "It was undone already, or is being undone."
+
+
 class Suspended(CounterfoilError):
     """A suspension or final revocation covers what was asked."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,7 +16,7 @@ from typing import Any
 
 from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
-from counterfoil.desk import Desk, Operation
+from counterfoil.desk import RECEIPT, Desk, Operation
 from counterfoil.display import display, display_digest
 from counterfoil.errors import (
     BadJSON,
@@ -36,7 +36,7 @@ from counterfoil.rungs import Rung
 from counterfoil.scopes import scopes_of
 from counterfoil.statements import Assertion
 from counterfoil.store import Counters, Store, StoredStatement
-from counterfoil.tickets import ACCESS, COUNTED, PLANNED, Envelope, State, Ticket
+from counterfoil.tickets import ACCESS, COUNTED, PLANNED, UNDOABLE, Envelope, State, Ticket
 from counterfoil.values import Account, Facts, Money, NotExecuted, style_of
 
 COUNTER_WINDOW = 86400
@@ -47,6 +47,10 @@ NOTHING_COUNTED = Counters(0, Decimal(0))
 
 NOBODY = Account("nobody")
 """Whose records a preview reads when the directory knows no such account, so that it takes as long (T54)."""
+
+
+OutcomeOf = Callable[[Operation[Any, Any], str, Account], Awaitable[object]]
+"""Operation, ticket and account -> the outcome that was reported, or None unless it was carried out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,18 @@ class Previewed:
 class Judge:
     """Judges tickets over a store, a desk, a policy and a roster that it trusts only as far as it verified them."""
 
-    def __init__(self, *, desk: Desk, policy: Policy, store: Store, trust: RosterTrust, log_key: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        desk: Desk,
+        policy: Policy,
+        store: Store,
+        trust: RosterTrust,
+        log_key: bytes,
+        outcome_of: OutcomeOf | None = None,
+    ) -> None:
+        """``outcome_of`` tells how a ticket that is to be undone ended, for a judge that does not believe the store."""
+        self._outcome_of = outcome_of or self._stored_outcome
         self.desk = desk
         self.policy = policy
         self.store = store
@@ -83,6 +98,13 @@ class Judge:
         self._log_key = log_key
         self._roster: tuple[str, Roster] | None = None
         self._told: tuple[tuple[int, int], Roster] | None = None
+
+    def believing(self, outcome_of: OutcomeOf) -> Judge:
+        """The same judge, asking somebody else how a ticket that is to be undone ended."""
+        return Judge(
+            desk=self.desk, policy=self.policy, store=self.store, trust=self._trust, log_key=self._log_key,
+            outcome_of=outcome_of,
+        )  # fmt: skip
 
     @property
     def trust(self) -> RosterTrust:
@@ -105,6 +127,32 @@ class Judge:
             self._told = (size, await self.roster())
         return self._told[1]
 
+    async def call_arguments(
+        self, operation: Operation[Any, Any], argument_bytes: bytes, account: Account
+    ) -> dict[str, Any]:
+        """What preview and connector are called with; an undo gets the receipt of what it undoes.
+
+        Raises NotExecuted where there is no such receipt, of this account, to be had.
+        """
+        values = operation.call_arguments(argument_bytes, account)
+        if operation.undoes is None:
+            return values
+        outcome = await self._outcome_of(operation.undoes, values.pop("ticket"), account)
+        try:
+            return values | {RECEIPT: operation.undoes.receipt_of(outcome)}
+        except ValueError:
+            raise NotExecuted("there is nothing that was carried out and could be undone") from None
+
+    async def _stored_outcome(self, operation: Operation[Any, Any], ticket_id: str, account: Account) -> object:
+        """What is stored of how a ticket of this operation and account ended; None unless it was carried out."""
+        ticket = await self.store.ticket(ticket_id)
+        if ticket is None or ticket.state not in UNDOABLE:
+            return None
+        if (ticket.operation, ticket.account) != (operation.name, account):
+            return None
+        await self.check_untouched(ticket)
+        return parse_strict((ticket.outcome or "{}").encode())
+
     async def preview(
         self, operation: Operation[Any, Any], argument_bytes: bytes, account: Account | None
     ) -> Previewed:
@@ -112,7 +160,8 @@ class Judge:
         assert operation.run_preview is not None  # noqa: S101 - Desk.check refused it at load
         try:
             async with asyncio.timeout(operation.time_limit):
-                facts = await operation.run_preview(**operation.call_arguments(argument_bytes, account or NOBODY))
+                values = await self.call_arguments(operation, argument_bytes, account or NOBODY)
+                facts = await operation.run_preview(**values)
         except NotExecuted as error:
             return Previewed(None, f"The organisation's records do not allow it: {error}")
         except Exception:

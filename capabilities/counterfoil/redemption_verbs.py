@@ -12,6 +12,7 @@ from counterfoil import leaves, recipients, tokens
 from counterfoil.canonical import b64, canonical
 from counterfoil.door import Door
 from counterfoil.errors import (
+    AlreadyUndone,
     CapabilityRefused,
     CountersMoved,
     NoAccess,
@@ -102,6 +103,7 @@ class RedemptionVerbs(Door):
                 scopes=scopes_of(ticket.envelope, people=judgement.evidence.people, capability=claims.jti, key=key),
                 leaf=leaves.stepped(Event.REDEEM, ticket_id, capability=claims.jti, envelope=claims.envelope),
                 before=judgement.grant_ends_at,
+                undoes=ticket.envelope.undoes,
             )
             try:
                 redeemed_at = await self.store.redeem(redeeming)
@@ -112,10 +114,10 @@ class RedemptionVerbs(Door):
         raise CountersMoved()
 
     async def deliver(self, ticket_id: str) -> tuple[Ticket, str] | None:
-        """Direct delivery: mint and redeem on our own side; None where policy refused, which declines the ticket."""
+        """Direct delivery: mint and redeem on our own side; None where it can never run, which declines the ticket."""
         try:
             return await self.redeem(ticket_id, await self.mint(ticket_id))
-        except (PolicyRefuses, NoAccess) as error:
+        except (PolicyRefuses, NoAccess, AlreadyUndone) as error:
             await self.store.step(ticket_id, self._decline(ticket_id, error.happened))
             return None
 

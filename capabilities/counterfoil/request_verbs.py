@@ -24,6 +24,7 @@ from counterfoil.errors import (
     BadArguments,
     UnknownTicket,
     UnknownTool,
+    WrongState,
 )
 from counterfoil.evidence import (
     code_digest,
@@ -36,7 +37,7 @@ from counterfoil.store import (
     NoticeDraft,
     Step,
 )
-from counterfoil.tickets import ACCESS, Envelope, Event, Signals, State, Ticket
+from counterfoil.tickets import ACCESS, UNDOABLE, Envelope, Event, Signals, State, Ticket
 from counterfoil.values import Account
 
 MAX_NOTE = 500
@@ -75,6 +76,9 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         if operation.name == ACCESS:
             self.require_isolation(requester.actor)
         parse_strict(argument_bytes)
+        undone = None
+        if operation.undoes is not None:
+            undone, argument_bytes = await self._to_undo(requester, operation.undoes, argument_bytes)
         arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
         await self._refuse_suspended(
             ["everything", f"operation:{operation.name}", f"principal:{requester.principal}"]
@@ -82,9 +86,9 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         )
         now = self.store.now()
         hint = getattr(operation.validated(arguments), operation.account_parameter)
-        account = await self._find(hint)
+        account = Account(hint) if undone is not None else await self._find(hint)
         previewed = await self.judge.preview(operation, arguments, account)
-        envelope = self._draft(requester, operation, arguments, account, note, now)
+        envelope = self._draft(requester, operation, arguments, account, note, now, undone)
         refusal = previewed.refusal
         # Asked also where there are no facts, and then thrown away: it must not take less time (T54).
         required = await self.judge.requirements(envelope, previewed.facts or operation.blank_facts, now)
@@ -108,6 +112,24 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
             # approve it (T12).
             nobodys = envelope.model_copy(update={"account": None, "facts": None, "requirements": ()})
             return await self._create(nobodys, operation, "Too many requests were already waiting for this account.")
+
+    async def _to_undo(
+        self, requester: Requester, undoes: Operation[Any, Any], argument_bytes: bytes
+    ) -> tuple[str, bytes]:
+        """The ticket that is to be undone, and the arguments with its account.
+
+        Raises UnknownTicket unless it is the requester's own; WrongState unless it was carried out.
+        """
+        arguments = parse_strict(argument_bytes)
+        named = arguments.get("ticket") if isinstance(arguments, dict) else None
+        if not isinstance(named, str) or not isinstance(arguments, dict) or arguments.keys() != {"ticket"}:
+            raise BadArguments("The arguments are not accepted: ticket: field required, and nothing else.")
+        ticket = await self.status(requester.principal, named)
+        if ticket.operation != undoes.name:
+            raise BadArguments(f"The ticket is not one of {undoes.name}.", "Name the ticket of what is to be undone.")
+        if ticket.state not in UNDOABLE or ticket.account is None:
+            raise WrongState("Only what was carried out can be undone.", "Ask for the ticket's status.")
+        return ticket.id, canonical({"account": ticket.account, "ticket": ticket.id})
 
     async def told(self, ticket: Ticket) -> str | None:
         """Why nobody can approve the ticket, where its requester may know that: with a live grant for the account."""
@@ -158,6 +180,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         account: Account | None,
         note: str | None,
         now: int,
+        undone: str | None,
     ) -> Envelope:
         salt, ticket = secrets.token_bytes(32), new_ticket_id()
         # From the declaration, not from what this request requires: the end is told to the AI (T54).
@@ -183,7 +206,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
             code=code_digest(salt, self.match_code(ticket)),
             signals=requester.signals,
             note=note,
-            undoes=None,
+            undoes=undone,
             requested_at=now,
             expires_at=now + self.times.ticket + longest_hold,
             salt=b64(salt),
@@ -211,6 +234,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
             NewTicket(
                 ticket=ticket,
                 dedupe=salted_digest(self._secrets.dedupe, "counterfoil-request", canonical(asked_for)),
+                undoes=envelope.undoes,
                 currency=amount.currency if amount else None,
                 amount=amount.amount if amount else None,
                 leaf=leaves.requested(ticket.id, ticket.digest, ticket.principal, ticket.operation),

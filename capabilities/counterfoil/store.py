@@ -74,6 +74,8 @@ class NewTicket:
     leaf: LeafDraft
     notices: Sequence[NoticeDraft] = ()
     caps: Caps = field(default_factory=Caps)
+    undoes: str | None = None
+    """The ticket that this one would undo; of all that would undo one ticket, one at most is redeemed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,8 @@ class Redeeming:
     leaf: LeafDraft
     before: int | None = None
     """When the grant that it rests on ends (Unix seconds); None where it rests on none."""
+    undoes: str | None = None
+    """The ticket that it undoes: no other one must have undone it, or be at it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +311,8 @@ class Store(Protocol):
         """THE transaction: check everything at once, spend the capability, claim the ticket, write the leaf; answers
         the time at which it did (Unix seconds).
 
-        Raises CapabilityRefused, Expired, Suspended, WrongState, CountersMoved or TamperDetected; then nothing changed.
+        Raises CapabilityRefused, Expired, Suspended, NoAccess, AlreadyUndone, WrongState, CountersMoved or
+        TamperDetected; then nothing changed.
         """
 
     # Stopping

@@ -20,6 +20,12 @@ class AccessFacts(Facts):
     locked: bool = shown()
 
 
+class ResumeFacts(AccessFacts):
+    """What is known of the pause that would end."""
+
+    pause: str
+
+
 POLICY = """
 @id("records are opened by their holder")
 permit(principal, action == Action::"access", resource) when { context.holder_passkey && context.code_typed };
@@ -30,6 +36,10 @@ permit(principal, action == Action::"pause", resource) when { context.holder_pas
 @id("twice a day the AI pauses them alone")
 permit(principal, action == Action::"pause/unattended", resource)
 when { !context.tainted && context.counters.count_24h <= 2 && !resource.facts.locked };
+@id("the holder takes them up again")
+permit(principal, action == Action::"undo_pause", resource) when { context.holder_passkey && context.code_typed };
+@id("or the AI, alone")
+permit(principal, action == Action::"undo_pause/unattended", resource) when { !resource.facts.locked };
 @id("the holder closes")
 permit(principal, action == Action::"close", resource) when { context.holder_passkey && context.code_typed };
 @id("nobody closes what is locked")
@@ -50,16 +60,32 @@ def parlour_desk(shop: Shop) -> Desk:
     async def access_facts(account: Account) -> AccessFacts:
         return AccessFacts(owners=(account,), locked=account in shop.locked)
 
-    for name in ("pause", "close"):
+    @desk.operation
+    async def pause(execution: Execution, account: Account, days: int = 7) -> Receipt:
+        """Pause the visits."""
+        raise NotExecuted("the core never runs connectors")
 
-        async def run(execution: Execution, account: Account, days: int = 7) -> Receipt:
-            """Change the visits."""
-            raise NotExecuted("the core never runs connectors")
+    @pause.preview
+    async def pause_facts(account: Account, days: int = 7) -> AccessFacts:
+        return AccessFacts(owners=(account,), locked=account in shop.locked)
 
-        async def facts(account: Account, days: int = 7) -> AccessFacts:
-            return AccessFacts(owners=(account,), locked=account in shop.locked)
+    @pause.undo
+    async def resume(execution: Execution, receipt: Receipt) -> Receipt:
+        """Take the visits up again."""
+        raise NotExecuted("the core never runs connectors")
 
-        run.__name__ = name
-        desk.operation(run).preview(facts)
+    @resume.preview
+    async def resume_facts(account: Account, receipt: Receipt) -> ResumeFacts:
+        return ResumeFacts(owners=(account,), locked=account in shop.locked, pause=receipt.reference)
+
+    @desk.operation
+    async def close(execution: Execution, account: Account, days: int = 7) -> Receipt:
+        """Close the account."""
+        raise NotExecuted("the core never runs connectors")
+
+    @close.preview
+    async def close_facts(account: Account, days: int = 7) -> AccessFacts:
+        return AccessFacts(owners=(account,), locked=account in shop.locked)
+
     desk.check()
     return desk

@@ -27,7 +27,7 @@ from counterfoil.proof import Proven, verify_envelope, verify_evidence
 from counterfoil.scopes import scopes_of
 from counterfoil.store import Store
 from counterfoil.tickets import Envelope, Event, State, Ticket
-from counterfoil.values import Execution, Facts, NotExecuted, Receipt
+from counterfoil.values import Account, Execution, Facts, NotExecuted, Receipt
 from counterfoil_server.execution.ledger import Effect, Ledger
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Executor:
     ) -> None:
         self.name = name
         self.issuer = issuer
-        self.judge = judge
+        self.judge = judge.believing(self._carried_out)
         self.ledger = ledger
         self._authority_keys = authority_keys
         self._log_key = log_key
@@ -108,6 +108,8 @@ class Executor:
             facts = await self._fresh_facts(proven)
             async with self._starting:
                 await self._ask_policy(proven, facts)
+                if await self._undone(proven.envelope):
+                    raise OrderRefused("What it would undo was undone already, or is being undone.")
                 started = await self._start(proven)
         except StoreFailed:
             raise
@@ -167,6 +169,13 @@ class Executor:
         except CounterfoilError as error:
             raise OrderRefused(f"The access under which it was asked for does not hold. {error.happened}") from None
 
+    async def _carried_out(self, operation: Operation[Any, Any], ticket: str, account: Account) -> object:
+        """The outcome of what this executor itself carried out; None of anything else."""
+        effect = await asyncio.to_thread(self.ledger.effect, self.issuer, ticket)
+        if effect is None or (effect.operation, effect.account) != (operation.name, account):
+            return None
+        return parse_strict((effect.outcome or "{}").encode()) if effect.event == Event.REPORT_EXECUTED.value else None
+
     async def _good_keys(self) -> Mapping[str, VerificationKey]:
         """The authority's keys without those that were revoked or suspended."""
         keys = self._authority_keys()
@@ -216,6 +225,11 @@ class Executor:
         if not verdict.allowed:
             raise OrderRefused(f"The executor's own policy refuses: {'; '.join(verdict.reasons) or 'no permit'}.")
 
+    async def _undone(self, envelope: Envelope) -> bool:
+        """Whether another effect undoes the same ticket, or may have (the ledger's own memory)."""
+        undoes = envelope.undoes
+        return undoes is not None and await asyncio.to_thread(self.ledger.undone, self.issuer, undoes)
+
     async def _start(self, proven: Proven) -> bool:
         """Record that the effect starts now; False where it was started before."""
         envelope = proven.envelope
@@ -229,6 +243,7 @@ class Executor:
             currency=amount.currency if amount else None,
             amount=amount.amount if amount else None,
             at=self.store.now(),
+            undoes=envelope.undoes,
         )
 
     async def _call(self, envelope: Envelope, facts: Facts) -> tuple[Event, dict[str, object]]:
@@ -236,8 +251,8 @@ class Executor:
         execution = execution_of(envelope.ticket, facts.guard)
         account = account_of(envelope)
         assert account is not None  # noqa: S101 - a preview without account was refused above
-        arguments = operation.call_arguments(envelope.arguments.encode(), account)
         try:
+            arguments = await self.judge.call_arguments(operation, envelope.arguments.encode(), account)
             async with asyncio.timeout(operation.time_limit):
                 receipt = await operation.run(execution, **arguments)
         except NotExecuted as error:

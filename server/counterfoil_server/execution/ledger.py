@@ -29,7 +29,7 @@ from counterfoil.log import GENESIS, Leaf
 from counterfoil.store import Counters
 from counterfoil.tickets import STOPS, Event
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NOTHING_HAPPENS = frozenset({*STOPS, Event.REPORT_NOT_EXECUTED, Event.FIND_NOT_EXECUTED})
 """After one of these events the ticket's effect never starts."""
 UNITS = 10_000
@@ -46,6 +46,12 @@ CREATE INDEX effect_counted ON effect (account, operation, currency, started_at)
 CREATE TABLE stopped (ticket TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE pinned (name TEXT PRIMARY KEY, number INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
 """
+SECOND = """
+ALTER TABLE effect ADD COLUMN undoes TEXT;
+CREATE INDEX effect_undone ON effect (undoes) WHERE undoes IS NOT NULL;
+"""
+MIGRATIONS = (SCHEMA, SECOND)
+"""Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +59,8 @@ class Effect:
     """An effect that was started. ``event`` and ``outcome`` (JSON) are None while nothing is known of its end."""
 
     ticket: str
+    account: str
+    operation: str
     started_at: int
     event: str | None
     outcome: str | None
@@ -71,8 +79,9 @@ class Ledger:
                 raise NewerSchema("The executor's ledger was written by a newer version of Counterfoil.")
             self._database.execute("PRAGMA journal_mode = WAL")
             self._database.execute("PRAGMA synchronous = FULL")
-            if version == 0:
-                self._database.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            if version < SCHEMA_VERSION:
+                steps = "".join(MIGRATIONS[version:])
+                self._database.executescript(f"BEGIN; {steps} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
         except BaseException as error:
             self._database.close()
             if isinstance(error, sqlite3.Error):
@@ -94,13 +103,14 @@ class Ledger:
         currency: str | None,
         amount: Decimal | None,
         at: int,
+        undoes: str | None = None,
     ) -> bool:
         """Record that the effect starts now; False if it was ever started before. Durable when it returns."""
         units = int(amount * UNITS) if amount is not None else 0
-        row = (issuer, ticket, account, operation, currency or "", units, at)
+        row = (issuer, ticket, account, operation, currency or "", units, at, undoes)
         statement = (
-            "INSERT INTO effect (issuer, ticket, account, operation, currency, amount, started_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+            "INSERT INTO effect (issuer, ticket, account, operation, currency, amount, started_at, undoes)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
         )
         return self._write(statement, row) == 1
 
@@ -114,9 +124,18 @@ class Ledger:
     def effect(self, issuer: str, ticket: str) -> Effect | None:
         """What is known of the ticket's effect; None if it never started."""
         row = self._read(
-            "SELECT ticket, started_at, event, outcome FROM effect WHERE issuer = ? AND ticket = ?", (issuer, ticket)
+            "SELECT ticket, account, operation, started_at, event, outcome FROM effect WHERE issuer = ? AND ticket = ?",
+            (issuer, ticket),
         )
         return Effect(*row) if row else None
+
+    def undone(self, issuer: str, ticket: str) -> bool:
+        """Whether an effect was started that undoes the ticket, unless nothing came of it."""
+        row = self._read(
+            "SELECT 1 FROM effect WHERE undoes = ? AND issuer = ? AND event IS NOT ?",
+            (ticket, issuer, Event.REPORT_NOT_EXECUTED.value),
+        )
+        return row is not None
 
     def counters(
         self, *, account: str, operation: str, currency: str | None, since: int, nothing_done: str

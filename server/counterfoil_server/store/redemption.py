@@ -14,6 +14,7 @@ from __future__ import annotations
 from functools import cache
 
 from counterfoil.errors import (
+    AlreadyUndone,
     CapabilityRefused,
     CountersMoved,
     Expired,
@@ -30,6 +31,8 @@ from counterfoil_server.store.writer import Transaction
 
 STATEMENTS = "(SELECT count(*) FROM statement WHERE statement.ticket = ticket.number)"
 COUNTERS = counters_query(COUNTED)
+UNDONE = f"SELECT 1 FROM ticket WHERE undoes = ? AND id <> ? AND state IN {spelled(COUNTED)} LIMIT 1"  # noqa: S608
+"""Whether another ticket undoes the same one, or may have."""
 
 
 def suspended(scopes: int) -> str:
@@ -65,6 +68,8 @@ def redeem(transaction: Transaction, redeeming: Redeeming) -> int:
     now, ticket, scopes = transaction.now, redeeming.ticket, redeeming.scopes
     if redeeming.before is not None and redeeming.before <= now:
         raise NoAccess()
+    if redeeming.undoes is not None and transaction.rows(UNDONE, (redeeming.undoes, ticket.id)):
+        raise AlreadyUndone()
     if redeeming.counters is not None:
         counted = (ticket.account, ticket.operation, redeeming.currency, redeeming.counter_since, ticket.id)
         if to_counters(transaction.rows(COUNTERS, counted)[0]) != redeeming.counters:

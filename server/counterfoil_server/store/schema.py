@@ -211,6 +211,8 @@ THIRD = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX conversation_by_principal ON conversation (principal, expires_at)",
+    "ALTER TABLE ticket ADD COLUMN undoes TEXT",
+    "CREATE INDEX ticket_by_undone ON ticket (undoes) WHERE undoes IS NOT NULL",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD)

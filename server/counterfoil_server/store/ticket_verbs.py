@@ -65,12 +65,12 @@ def create(transaction: Transaction, new: NewTicket) -> tuple[Ticket, bool]:
     _check_caps(transaction, ticket, new.caps)
     number = transaction.insert(
         "INSERT INTO ticket (id, state, principal, account, operation, conversation, delivery, requested_at, "
-        "expires_at, refusal, currency, amount, dedupe, request_leaf, waiting, planned) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "expires_at, refusal, currency, amount, dedupe, undoes, request_leaf, waiting, planned) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             ticket.id, ticket.state.value, ticket.principal, ticket.account, ticket.operation, ticket.conversation,
             ticket.delivery, ticket.requested_at, ticket.expires_at, ticket.refusal, new.currency, scaled(new.amount),
-            new.dedupe, transaction.next_leaf, *flags(ticket.state),
+            new.dedupe, new.undoes, transaction.next_leaf, *flags(ticket.state),
         ),
     )  # fmt: skip
     transaction.insert("INSERT INTO envelope (ticket, body) VALUES (?, ?)", (number, ticket.envelope_bytes))
