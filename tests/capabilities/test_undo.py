@@ -121,9 +121,8 @@ async def test_T27_a_receipt_that_was_changed_in_the_database_is_noticed(world: 
     first = await paused(world)
     ticket = await undo(world, first)
     with closing(sqlite3.connect(world.path, isolation_level=None)) as connection:
-        connection.execute(
-            'UPDATE ticket SET outcome = \'{"receipt":{"reference":"theirs"}}\' WHERE id = ?', (first.id,)
-        )
+        theirs = '{"receipt":{"reference":"theirs"}}'
+        connection.execute("UPDATE ticket SET outcome = ? WHERE id = ?", (theirs, first.id))
     assert (await world.approve(ticket, "ann")).state is State.DECLINED
     with pytest.raises(CounterfoilError):
         await world.authority.mint(ticket.id)

@@ -40,6 +40,14 @@ when { context.holder_passkey && context.code_typed && resource.arguments.amount
 @id("above that finance, too")
 permit(principal, action == Action::"pay", resource)
 when { context.holder_passkey && context.code_typed && context.staff.finance >= 1 };
+@id("small sums by themselves, under a grant")
+permit(principal, action == Action::"pay/unattended", resource)
+when { resource.arguments.amount.currency == "EUR" &&
+       context.counters.total_24h.lessThanOrEqual(decimal("10.00")) };
+@id("the holder opens their records")
+permit(principal, action == Action::"access", resource) when { context.holder_passkey && context.code_typed };
+@id("the holder takes a payment back")
+permit(principal, action == Action::"undo_pay", resource) when { context.holder_passkey && context.code_typed };
 @id("nothing while frozen")
 forbid(principal, action == Action::"pay", resource) when { resource.facts.frozen };
 """
@@ -53,6 +61,12 @@ class PayFacts(Facts):
     score: int = shown(default=0)
 
 
+class PaidFacts(Facts):
+    """What the bank knows of a payment that was made."""
+
+    payment: str
+
+
 @dataclass
 class Bank:
     """The organisation's system behind the connector. ``fails`` says how the next effect goes wrong."""
@@ -62,6 +76,7 @@ class Bank:
     score: int = 1
     fails: str = ""
     lookup: str = "truth"
+    taken_back: list[str] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def pay(self, execution: Execution) -> Receipt:
@@ -81,6 +96,11 @@ class Bank:
         if self.fails == "chatters":
             return Receipt.model_construct(reference="R" * 50, summary="x" * 10_000_000)
         return Receipt(reference=f"R-{len(self.payments)}", summary="paid")
+
+    async def take_back(self, receipt: Receipt) -> Receipt:
+        """Take one payment back."""
+        self.taken_back.append(receipt.reference)
+        return Receipt(reference=f"U-{receipt.reference}")
 
     async def find(self, execution: Execution) -> Receipt | None:
         """What the bank's books say."""
@@ -103,6 +123,19 @@ def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool) -> Desk:
         return PayFacts(
             owners=(account,), balance=bank.balance, frozen=bank.balance == "frozen", score=bank.score, guard="1"
         )
+
+    @pay.undo
+    async def take_back(execution: Execution, receipt: Receipt) -> Receipt:
+        """Take a payment back."""
+        return await bank.take_back(receipt)
+
+    @take_back.preview
+    async def take_back_facts(account: Account, receipt: Receipt) -> PaidFacts:
+        return PaidFacts(owners=(account,), payment=receipt.reference)
+
+    @desk.access
+    async def access_facts(account: Account) -> Facts:
+        return Facts(owners=(account,))
 
     if with_lookup:
 
@@ -130,10 +163,31 @@ class Workshop:
     passkeys: dict[str, Passkey]
     stolen_ring: KeyRing
 
-    async def requested(self, value: str = "40.00", requester: str = "agent") -> Ticket:
+    async def requested(
+        self, value: str = "40.00", requester: str = "agent", conversation: str | None = None
+    ) -> Ticket:
         """What an AI asks for: a payment from ann's account."""
         arguments = {"account": "A-1", "amount": {"value": value, "currency": "EUR"}}
-        return await self.authority.request(Requester(requester), "pay", json.dumps(arguments).encode())
+        by = Requester(requester, conversation=conversation)
+        return await self.authority.request(by, "pay", json.dumps(arguments).encode())
+
+    async def granted(self) -> tuple[Ticket, str]:
+        """The access that ann gave to a new conversation, carried out; and the conversation."""
+        handle = (await self.authority.start_conversation("agent")).id
+        asked = await self.authority.request(Requester("agent", conversation=handle), "access", b'{"account":"A-1"}')
+        return await self.carried_out(await self.signed(asked, "ann")), handle
+
+    async def carried_out(self, ticket: Ticket) -> Ticket:
+        """The approved ticket after its redemption and its executor."""
+        delivered = await self.authority.deliver(ticket.id)
+        assert delivered is not None
+        await self.executor.run(ticket.id, delivered[1])
+        return await self.now(ticket)
+
+    async def undoing(self, ticket: Ticket, conversation: str | None = None) -> Ticket:
+        """What an AI asks for: the undo of a payment."""
+        by = Requester("agent", conversation=conversation)
+        return await self.authority.request(by, "undo_pay", json.dumps({"ticket": ticket.id}).encode())
 
     async def signed(self, ticket: Ticket, *people: str) -> Ticket:
         """The ticket after these people approved it."""
@@ -210,6 +264,7 @@ async def open_workshop(
                 keys=ring,
                 secrets=Secrets(b"d" * 32, b"c" * 32, LOG_KEY),
                 caps=Caps(1000, 1000, 1000),
+                client_isolation=True,
             )
             executor = executor_over(store, authority, ledger, judge)
             engine = LocalEngine(executor)
