@@ -43,7 +43,7 @@ from counterfoil.store import (
     Step,
     StoredStatement,
 )
-from counterfoil.tickets import STOPPABLE, Envelope, Event, State, Ticket
+from counterfoil.tickets import ACCESS, STOPPABLE, Envelope, Event, State, Ticket
 
 WRONG_CODES = 3
 """After so many wrong match codes the ticket is declined."""
@@ -196,6 +196,16 @@ class DecisionVerbs(StopVerbs):
         if disown:
             await self._revoke_waiting(ticket.envelope)
         return ticket
+
+    async def end_access(self, ticket_id: str, person_id: str) -> None:
+        """The holder takes a grant back, for good; raises LinkRefused for anyone else, WrongState where there is none.
+
+        It only takes away, so it needs no signature.
+        """
+        view = await self.view(ticket_id, person_id)
+        if view.seat != HOLDER or view.envelope.operation != ACCESS or view.ticket.state is not State.EXECUTED:
+            raise WrongState("There is no access to end.", "Nothing is open to this conversation.")
+        await self.revoke(f"ticket:{ticket_id}", "Ended by the account's holder.")
 
     async def advance(self, ticket_id: str) -> Ticket:
         """Go on as far as the evidence at hand allows: approve, hold, or decline what policy no longer allows.

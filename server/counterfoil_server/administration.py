@@ -146,11 +146,14 @@ class Administration:
     # Stopping
 
     async def revoke(self, *, scope: str, reason: str = "revoked by an administrator") -> JSONObject:
-        """End what is open in the scope; answers how many tickets were revoked, executing, and done."""
+        """End what is open in the scope; answers how many tickets were revoked, executing and done, and how many grants ended."""
         await self._check_known(scope)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
-        return {"scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done}
+        return {
+            "scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done,
+            "grants": found.grants,
+        }  # fmt: skip
 
     async def suspend(self, *, scope: str, reason: str = "suspended by an administrator") -> JSONObject:
         """Bar the scope until resumed."""

@@ -70,6 +70,8 @@ def _revoked(output: Output, scope: str, found: dict[str, Any]) -> None:
         output.warn(
             f"{counted(found['executing'], 'ticket')} executing already: too late to stop; look at the outcome."
         )
+    if found["grants"]:
+        output.say(f"{counted(found['grants'], 'access', 'accesses')} to records ended.")
     if found["done"]:
         output.say(f"{counted(found['done'], 'ticket')} had been executed before; that is not undone.")
     if scope.partition(":")[0] in FINAL_KINDS:

@@ -19,7 +19,9 @@ from counterfoil.errors import BadArguments, CounterfoilError, StatementRefused
 from counterfoil.evidence import SignedStatement
 from counterfoil.statements import HOLDER, Choice
 from counterfoil.store import Secret
-from counterfoil_server.verification.incoming import json_of
+from counterfoil.tickets import ACCESS
+from counterfoil_server.verification.headers import TOKEN_FIELD
+from counterfoil_server.verification.incoming import form_of, json_of
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import AssertionAnswer, challenge_of, request_options
 from counterfoil_server.verification.progress import progress_of
@@ -101,8 +103,20 @@ class Decide:
         view = await self._view(session)
         progress = await progress_of(self._parts.authority, view)
         return self._parts.pages.page(
-            "done.html", progress=progress, content=view.content, can_decline=view.can_decline
+            "done.html",
+            form_token=session.token,
+            progress=progress,
+            content=view.content,
+            can_decline=view.can_decline,
+            is_access=view.envelope.operation == ACCESS and view.seat == HOLDER,
         )
+
+    async def end(self, request: Request) -> Response:
+        """The holder ends the access that they gave."""
+        form = await form_of(request)
+        session = await self._parts.sessions.check(request, SESSION, form.get(TOKEN_FIELD, ""))
+        await self._parts.authority.end_access(session.ticket, session.person)
+        return self._parts.pages.page("access_ended.html")
 
     async def status(self, request: Request) -> Response:
         """The same for the page's script, which asks again until it is final."""

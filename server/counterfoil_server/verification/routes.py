@@ -96,6 +96,7 @@ class Verification:
             self._script("/decide/signature", post=decide.signature),
             self._page("/done", get=decide.done),
             self._script("/done/status", get=decide.status),
+            self._page("/done/end", post=decide.end),
             self._page("/u/{secret}", get=settler.landing),
             self._page("/u/{secret}/again", post=settler.again),
             self._script("/u/{secret}/challenge", post=settler.challenge),

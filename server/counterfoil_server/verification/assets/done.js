@@ -23,6 +23,7 @@ function isShown(state) {
 function show(state) {
   if (isShown(state)) return;
   progress.className = `progress ${state.tone}`;
+  document.getElementById("end-access")?.toggleAttribute("hidden", state.tone !== "good");
   headline.textContent = state.headline;
   details.replaceChildren(...state.details.map((words) => line(words)));
   if (state.until) {
