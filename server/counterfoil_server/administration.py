@@ -146,7 +146,8 @@ class Administration:
     # Stopping
 
     async def revoke(self, *, scope: str, reason: str = "revoked by an administrator") -> JSONObject:
-        """End what is open in the scope; answers how many tickets were revoked, executing and done, and how many grants ended."""
+        """End what is open in the scope; answers how many tickets were revoked, executing and done, and how many grants
+        ended."""
         await self._check_known(scope)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
