@@ -34,7 +34,7 @@ SETTINGS: dict[str, str] = {
     "times.run": "Seconds from redemption until the executor no longer starts the effect.",
     "caps.per_principal": "Tickets of one principal.",
     "caps.per_account": "Tickets on one account.",
-    "caps.per_conversation": "Tickets of one conversation. Nothing sets conversations in this version.",
+    "caps.per_conversation": "Tickets of one conversation.",
 }
 
 FIELDS: dict[str, str] = {
@@ -68,7 +68,7 @@ FIELDS: dict[str, str] = {
     "Envelope.code": "The salted digest of the match code.",
     "Envelope.signals": "What the conversation layer observed: `tainted`.",
     "Envelope.note": "What the AI wrote for the person who decides.",
-    "Envelope.undoes": "The ticket that this one undoes. Nothing sets it in this version.",
+    "Envelope.undoes": "The ticket that this one undoes.",
     "Envelope.requested_at": "When it was requested, in Unix seconds.",
     "Envelope.expires_at": "When it expires, in Unix seconds.",
     "Envelope.salt": "32 random bytes, base64url, so that the digest of the whole cannot be guessed.",
