@@ -15,7 +15,8 @@ import seed
 import story_attacks
 import story_capabilities
 import story_honest
-from story_cast import Assistant, Books, Cast
+from story_books import Books
+from story_cast import Assistant, Cast
 from story_set import AMELIE, JONAS, MARIA, PRIYA, TOMASZ, Play
 from story_telling import Telling
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from story_cast import Answer, Assistant, Books, Cast, Role
+from story_books import Books
+from story_cast import Answer, Assistant, Cast, Role
 from story_telling import Scene, Telling
 
 if TYPE_CHECKING:

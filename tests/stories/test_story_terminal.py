@@ -95,7 +95,7 @@ def test_the_books_are_the_shops_own_database(folder: Path) -> None:
     sys.path.insert(0, str(EXAMPLE))
     import seed
     from business import Business
-    from story_cast import Books
+    from story_books import Books
 
     database = folder / "shop.db"
     seed.create(database)
