@@ -140,3 +140,16 @@ class Cast:
             await browser.enrol(url)
             self._people[role.name] = Person(role, browser, self._stage)
         return self._people[role.name]
+
+    async def message_to(self, role: Role, words: str) -> Any:
+        """The message with these words to somebody who may have no passkey."""
+        kept = await self._stage.mailbox.wait_for(
+            lambda kept: kept.to == role.email and words in kept.message.text, PATIENCE
+        )
+        return kept.message
+
+    async def stops(self, message: Any) -> str:
+        """Follow a message's link in a browser that nobody has signed in with, type its code, and stop the request;
+        answers the words of the page."""
+        async with PageClient(self._stage.base_url, SoftwareAuthenticator()) as browser:
+            return (await browser.stop(message.link, message.code)).text
