@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from business import Business, amount_text, day_text, decimal_text
+from business import Business, amount_text, day_text
 from desk_words import MONEY, Reason, receipt, refusals_told, whole_cents
 from invoices import Invoice, Invoices
 from pydantic import Field
@@ -23,7 +23,7 @@ class InvoiceFacts(Facts):
     line_text: str = fact(label="What the line is for", about="line")
     line_amount: Change = fact(label="This line")
     invoice_total: Change = fact(label="The whole invoice")
-    total: Money = fact(label="Invoiced so far")
+    currency: str = fact(label="Currency of the invoice")
     paid: bool = fact(label="Invoice is paid")
     fits: bool = fact(label="Fits the line", about="amount")
     corrections: int = shown(label="Corrections of this invoice so far")
@@ -82,7 +82,7 @@ def offer_invoice_corrections(desk: Desk, shop: Business) -> None:
             line_text=found.text if found else "the invoice has no such line",
             line_amount=change(before),
             invoice_total=change(invoice.total),
-            total=Money(value=decimal_text(invoice.total), currency=invoice.currency),
+            currency=invoice.currency,
             paid=invoice.paid_on is not None,
             fits=fits,
             corrections=invoice.corrections,

@@ -17,9 +17,9 @@ class MembershipFacts(Facts):
     membership: Change = fact(label="Membership")
     benefits: Change = fact(label="Benefits")
     costs_now: Money = fact(label="To pay now")
-    paid_by: str = fact(label="Paid by")
+    paid_by: str | None = fact(label="Paid by")
     begins: str = fact(label="Begins", about="tier")
-    direction: Direction = fact(label="What it is")
+    direction: Direction = fact(label="Kind of change")
     locked: bool = fact(label="Account is locked")
     fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
 
@@ -48,7 +48,7 @@ def offer_memberships(desk: Desk, shop: Business) -> None:
             membership=Change(before=in_words(now), after=in_words(now) if planned.direction == "nothing" else after),
             benefits=Change(before=BENEFITS[now.tier], after=BENEFITS[planned.next_tier or planned.tier]),
             costs_now=Money(value=decimal_text(planned.cost), currency=CURRENCY),
-            paid_by=now.method if planned.cost else "nothing is to be paid",
+            paid_by=now.method if planned.cost else None,
             begins="when the paid year ends" if planned.direction == "downgrade" else "at once",
             direction=planned.direction,
             locked=customer.locked,

@@ -28,7 +28,7 @@ class ResetFacts(Facts):
     """What the person who decides about a new password should know."""
 
     password: Change = fact(label="Password")
-    message_goes_to: str = fact(label="The message to choose a new one goes to")
+    message_goes_to: str = fact(label="The message goes to")
     address_since: str = fact(label="Sign-in address since")
     address_is_new: bool = fact(label="That address is less than a week old")
     signed_in: list[str] = shown(label="Devices that will be signed out")
