@@ -350,8 +350,11 @@ async def test_lookup_finds_the_receipt_of_what_happened_and_nothing_of_what_did
 
 
 async def test_a_refund_is_undone_once_and_raises_the_version(desk: Desk, shop: Business) -> None:
-    undo = desk.operations["refund"].run_undo
-    assert undo is not None
+    async def undo(told: Execution, receipt: Receipt) -> Receipt:
+        undone = await desk.operations["undo_refund"].run(told, account=Account("C-1001"), receipt=receipt)
+        assert isinstance(undone, Receipt)
+        return undone
+
     receipt = await refund(desk, execution("t-1"))
     cancelled = await undo(execution("t-2"), receipt)
     assert cancelled.summary == "The refund of 39.00 EUR on NL-26017 is cancelled."
@@ -363,8 +366,11 @@ async def test_a_refund_is_undone_once_and_raises_the_version(desk: Desk, shop: 
 
 
 async def test_a_refund_that_reached_the_customer_cannot_be_undone(desk: Desk, shop: Business) -> None:
-    undo = desk.operations["refund"].run_undo
-    assert undo is not None
+    async def undo(told: Execution, receipt: Receipt) -> Receipt:
+        undone = await desk.operations["undo_refund"].run(told, account=Account("C-1001"), receipt=receipt)
+        assert isinstance(undone, Receipt)
+        return undone
+
     settled = shop.find_refund(seed.SETTLED_REFUNDS[0][0])
     assert settled is not None
     with pytest.raises(NotExecuted, match="reached the customer"):
