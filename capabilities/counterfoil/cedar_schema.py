@@ -23,6 +23,7 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from counterfoil.declared_places import declared_at
 from counterfoil.declared_types import bare, is_choice, is_optional, is_text_list
 from counterfoil.desk import Desk, Operation
 from counterfoil.errors import DeskError
@@ -179,10 +180,11 @@ def resources(desk: Desk) -> dict[str, Resource]:
         entity_type = resource_type(operation.name)
         for other in found.values():
             if other.entity_type == entity_type:
-                raise DeskError(
-                    f"The operations {other.operation} and {operation.name} are both {entity_type} to a policy.",
-                    "Rename one of the two functions.",
-                )
+                with declared_at(operation.run):
+                    raise DeskError(
+                        f"The operations {other.operation} and {operation.name} are both {entity_type} to a policy.",
+                        "Rename one of the two functions.",
+                    )
         found[operation.name] = _resource(operation, entity_type)
     return found
 

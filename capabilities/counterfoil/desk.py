@@ -15,11 +15,12 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_type_hints, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_args, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
 
 from counterfoil.canonical import canonical, digest
+from counterfoil.declared_places import declared_at, names_its_place
 from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts
 from counterfoil.errors import BadArguments, DeskError
 from counterfoil.rungs import DEFAULT_LADDER, Rung, default_ladder
@@ -104,6 +105,7 @@ class Operation(Generic[P, R]):
     run_lookup: Callable[[Execution], Awaitable[R | None]] | None = None
     run_undo: Callable[[Execution, R], Awaitable[Receipt]] | None = None
 
+    @names_its_place
     def preview(self, function: Callable[P, Awaitable[F]]) -> Callable[P, Awaitable[F]]:
         """Declare the read-only preview; its parameters are the operation's without the execution."""
         _check_async(function, f"The preview of {self.name}")
@@ -116,12 +118,16 @@ class Operation(Generic[P, R]):
             )
         facts = get_type_hints(function).get("return")
         if not (isinstance(facts, type) and issubclass(facts, Facts)):
-            raise DeskError(f"The preview of {self.name} does not say which Facts it returns.")
+            raise DeskError(
+                f"The preview of {self.name} does not say which Facts it returns.",
+                "Annotate its result with Facts, or with a class of yours derived from it.",
+            )
         check_facts(f"the preview of {self.name}", facts, set(self.arguments.model_fields))
         self.facts = facts
         self.run_preview = function
         return function
 
+    @names_its_place
     def lookup(
         self, function: Callable[[Execution], Awaitable[R | None]]
     ) -> Callable[[Execution], Awaitable[R | None]]:
@@ -130,6 +136,7 @@ class Operation(Generic[P, R]):
         self.run_lookup = function
         return function
 
+    @names_its_place
     def undo(
         self, function: Callable[[Execution, R], Awaitable[Receipt]]
     ) -> Callable[[Execution, R], Awaitable[Receipt]]:
@@ -226,6 +233,7 @@ class Desk:
     def read(self, function: Any = None, /, *, untrusted: bool = False) -> Any:
         """Declare a low-risk tool under the function's name."""
 
+        @names_its_place
         def declare(run: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
             name, description = _named(run)
             self._claim(name)
@@ -278,22 +286,31 @@ class Desk:
         of the desk's.
         """
 
+        @names_its_place
         def declare(run: Callable[Concatenate[Execution, P], Awaitable[R]]) -> Operation[P, R]:
             name, description = _named(run)
             self._claim(f"request_{name}")
             hints = get_type_hints(run, include_extras=True)
             parameters = list(inspect.signature(run).parameters.values())
             if not parameters or hints.get(parameters[0].name) is not Execution:
-                raise DeskError(f"The first parameter of {name} is not an Execution.")
+                raise DeskError(
+                    f"The first parameter of {name} is not an Execution.", "Write execution: Execution as the first."
+                )
             receipt = hints.get("return")
             if not (isinstance(receipt, type) and issubclass(receipt, Receipt)):
-                raise DeskError(f"The operation {name} does not return a Receipt.")
+                raise DeskError(f"The operation {name} does not return a Receipt.", "Annotate its result: -> Receipt.")
             arguments = _arguments(name, parameters[1:], hints)
             accounts = account_parameters(parameters, hints)
             if len(accounts) != 1:
-                raise DeskError(f"The operation {name} has {len(accounts)} Account parameters; it needs exactly one.")
+                raise DeskError(
+                    f"The operation {name} has {len(accounts)} Account parameters; it needs exactly one.",
+                    "Declare the account whose holder decides; another one is an ordinary str.",
+                )
             if counts is not None and hints.get(counts) is not Money:
-                raise DeskError(f"The operation {name} counts {counts}, which is not a Money parameter of it.")
+                raise DeskError(
+                    f"The operation {name} counts {counts}, which is not a Money parameter of it.",
+                    "Name one of type Money, or leave counts out.",
+                )
             operation: Operation[P, R] = Operation(
                 name, description, run, arguments, accounts[0], receipt, title or name.replace("_", " ").capitalize(),
                 delivery, counts, tuple(ladder) if ladder is not None else (), time_limit, settled_by,
@@ -305,23 +322,43 @@ class Desk:
 
     def check(self) -> None:
         """Refuse a desk that is not whole; called at load by whatever serves it."""
+        if isinstance(self.roles, str):
+            raise DeskError(f"The desk's roles are one text, {self.roles!r}.", f'Write roles=["{self.roles}"].')
         for operation in self.operations.values():
-            if operation.run_preview is None:
-                raise DeskError(
-                    f"The operation {operation.name} has no preview.", f"Add one with @{operation.name}.preview."
-                )
-            for rung in self.ladder_of(operation):
-                for role in rung.staff:
-                    if role not in self.roles:
-                        raise DeskError(
-                            f"A rung of {operation.name} names the role {role}, which the desk does not list."
-                        )
-        for settler in (self.settled_by, *(operation.settled_by for operation in self.operations.values())):
-            if settler is not None and settler not in self.roles:
-                raise DeskError(
-                    f"Unknown outcomes are settled by {settler!r}, which is no role that the desk lists.",
-                    "Name one of the desk's roles in settled_by, or add it to them.",
-                )
+            with declared_at(operation.run):
+                self._check_operation(operation)
+                self._check_settler(operation.settled_by)
+        self._check_settler(self.settled_by)
+
+    def _check_operation(self, operation: Operation[Any, Any]) -> None:
+        if operation.delivery not in get_args(Delivery):
+            raise DeskError(
+                f"The operation {operation.name} has the delivery {operation.delivery!r}.",
+                f"Use one of: {', '.join(get_args(Delivery))}.",
+            )
+        if operation.time_limit <= 0:
+            raise DeskError(
+                f"The operation {operation.name} has a time limit of {operation.time_limit} seconds.",
+                "Give it as many seconds as the connector may take.",
+            )
+        if operation.run_preview is None:
+            raise DeskError(
+                f"The operation {operation.name} has no preview.", f"Add one with @{operation.name}.preview."
+            )
+        for rung in self.ladder_of(operation):
+            for role in rung.staff:
+                if role not in self.roles:
+                    raise DeskError(
+                        f"A rung of {operation.name} names the role {role}, which the desk does not list.",
+                        "Add it to the desk's roles, or correct the rung.",
+                    )
+
+    def _check_settler(self, settler: str | None) -> None:
+        if settler is not None and settler not in self.roles:
+            raise DeskError(
+                f"Unknown outcomes are settled by {settler!r}, which is no role that the desk lists.",
+                "Name one of the desk's roles in settled_by, or add it to them.",
+            )
 
     def ladder_of(self, operation: Operation[Any, Any]) -> tuple[Rung, ...]:
         """The evidence that policy is asked with for this operation, weakest first."""
@@ -369,11 +406,16 @@ def _arguments(name: str, parameters: list[inspect.Parameter], hints: dict[str, 
     fields: dict[str, Any] = {}
     for parameter in parameters:
         if parameter.name in RESERVED_PARAMETERS:
-            raise DeskError(f"The parameter {parameter.name} of {name} is a name that Counterfoil uses itself.")
+            raise DeskError(
+                f"The parameter {parameter.name} of {name} is a name that Counterfoil uses itself.", "Rename it."
+            )
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise DeskError(f"The parameter {parameter.name} of {name} is not an ordinary parameter.")
+            raise DeskError(
+                f"The parameter {parameter.name} of {name} is not an ordinary parameter.",
+                "Declare each by its own name, without / and stars before it.",
+            )
         if parameter.name not in hints:
-            raise DeskError(f"The parameter {parameter.name} of {name} has no type.")
+            raise DeskError(f"The parameter {parameter.name} of {name} has no type.", "Annotate it.")
         fields[parameter.name] = (
             hints[parameter.name],
             ... if parameter.default is parameter.empty else parameter.default,
