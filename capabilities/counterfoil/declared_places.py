@@ -22,9 +22,18 @@ def place_of(function: Callable[..., Any]) -> str | None:
 
 @contextmanager
 def declared_at(function: Callable[..., Any]) -> Iterator[None]:
-    """Within it, a refusal begins with the place of this function, unless it names one already."""
+    """Within it, a refusal begins with the place of this function, unless it names one already.
+
+    A name in an annotation that means nothing is a refusal too: it is looked up when the function is declared.
+    """
     try:
         yield
+    except NameError as error:
+        placed = DeskError(
+            f"{place_of(function)}: the name {error.name} in the annotations is not defined.", "Import or correct it."
+        )
+        placed.placed = True
+        raise placed from error
     except DeskError as error:
         place = place_of(function)
         if error.placed or place is None:

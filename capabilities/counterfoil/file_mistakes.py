@@ -22,8 +22,8 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "int_type": "Write a whole number without quotes.",
         "bool_type": "Write true or false, without quotes.",
         "list_type": "Write a list in square brackets.",
-        "dict_type": "Write a table, as in { name = … }.",
-        "model_type": "Write a table, as in { name = … }.",
+        "dict_type": "Write a table, as in {{ name = … }}.",
+        "model_type": "Write a table, as in {{ name = … }}.",
         "greater_than_equal": "Write a number that is {ge} or more.",
         "less_than_equal": "Write a number that is {le} or less.",
         "literal_error": "Write one of {expected}.",
@@ -70,15 +70,15 @@ def _mistake(item: Any, model: type[BaseModel], within: Key, what: str) -> Mista
             return Mistake(key, f"there is no {what} '{name}'", instead(_last(place), _names(model, place[:-1])))
         case "value_error":
             says, *remedy = context["error"].args
-            return Mistake(key, f"'{name}' {says}", remedy[0] if remedy else "Correct it.")
+            return Mistake(key, f"the {what} '{name}' {says}", remedy[0] if remedy else "Correct it.")
     remedy = REMEDIES.get(item["type"], "Correct it.").format(**context)
-    return Mistake(key, f"'{name}' is not right: {_lower(item['msg'])}", remedy)
+    return Mistake(key, f"the {what} '{name}' is not right: {_lower(item['msg'])}", remedy)
 
 
 def instead(wrong: str, known: Iterable[str]) -> str:
     """What could have been meant by a name that does not exist."""
     names = list(known)
-    close = difflib.get_close_matches(wrong, names, n=1)
+    close = difflib.get_close_matches(wrong, names, n=1, cutoff=0.65)
     if close:
         return f"Write {close[0]}, if that is what you mean."
     return f"Remove it, or use one of: {', '.join(names)}." if names else "Remove it."

@@ -450,7 +450,7 @@ DENY_LIST = permit("true") + '@id("not by link") forbid(principal, action == Act
 @pytest.mark.parametrize(
     ("text", "happened"),
     [
-        ("permit(principal, action, resource", "the policy that begins in line 1 does not parse"),
+        ("permit(principal, action, resource", "line 1: the policy that begins there does not parse"),
         (POLICY + "\npermit(principal = 3);", f"line {POLICY.count(chr(10)) + 2} does not parse"),
         ("permit(principal, action, resource);", "permits without naming an action"),
         ("permit(principal, action in [], resource);", "does not fit the desk"),
