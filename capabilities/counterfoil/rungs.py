@@ -73,7 +73,7 @@ UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 
 
 def seconds(text: str) -> int:
-    """The seconds of a duration as people write it: ``1 day``, ``36hours``, ``90``; raises ``ValueError`` for others."""
+    """The seconds of a duration as people write it: ``1 day``, ``36hours``, ``90``; ``ValueError`` for others."""
     match = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", text.strip())
     unit = None if match is None else UNITS.get(match[2].removesuffix("s") or "second")
     if match is None or unit is None:

@@ -451,7 +451,7 @@ DENY_LIST = permit("true") + '@id("not by link") forbid(principal, action == Act
     ("text", "happened"),
     [
         ("permit(principal, action, resource", "line 1: the policy that begins there does not parse"),
-        (POLICY + "\npermit(principal = 3);", f"line {POLICY.count(chr(10)) + 2} does not parse"),
+        (POLICY + "\npermit(principal = 3);", f"line {POLICY.count(chr(10)) + 2}: the policy"),
         ("permit(principal, action, resource);", "permits without naming an action"),
         ("permit(principal, action in [], resource);", "does not fit the desk"),
         (permit("true", "refund_all"), 'names Action::"refund_all", which is no action of the desk'),

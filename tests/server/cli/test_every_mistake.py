@@ -117,7 +117,7 @@ ROWS: dict[str, Row] = {
     "unknown import": desk("", "import nothing_there\n", "import nothing_there", "nothing_there", "install it"),
     "import of no name": desk("Desk\n", "Desk, Dsk\n", "Dsk", "ImportError: cannot import name", "Correct that line"),
     "unknown name": desk('roles=["finance"]', "roles=ROLES", "ROLES", "NameError: name 'ROLES'", "Correct that line"),
-    "unknown type": desk(PAY, PAY.replace("Money", "Mony"), "def pay", "NameError: name 'Mony'", "Correct that line"),
+    "unknown type": desk(PAY, PAY.replace("Money", "Mony"), "def pay(", "NameError: name 'Mony'", "Correct that line"),
     "unknown type looked up later": desk(
         PAY, PAY.replace("Money", "'Mony'"), OPERATION, "the name Mony in the annotations", "Import or correct"
     ),
