@@ -163,6 +163,6 @@ def _rule(output: Output, found: RuleFound) -> None:
         sign, plain, style, says = "–", "-", "quiet", f"does not {found.rule.effect}"
     words = f" “{found.rule.words}”" if found.rule.words else ""
     output.checked(output.mark(sign, plain), style, f"Line {found.rule.line}{words} {says}.")
-    if found.applies is False:
+    if found.applies is False and permits:
         missing = [f"{part.in_words()} (line {part.line})" for part in found.unmet]
         output.items("Does not hold:", missing or ["what its head says of the principal or the resource"])
