@@ -193,7 +193,10 @@ def _rules(policy: Policy, question: Question, evidence: Rung) -> Iterator[RuleF
 
 def _holds(text: str, request: dict[str, Any], entities: cedarpy.Entities) -> bool | None:
     """Whether one policy, alone, applies; None where it fails."""
-    answer = cedarpy.is_authorized(request, cedarpy.PolicySet.from_str(text), entities)
+    try:
+        answer = cedarpy.is_authorized(request, cedarpy.PolicySet.from_str(text), entities)
+    except ValueError:
+        return None
     if answer.diagnostics.errors:
         return None
     return bool(answer.diagnostics.reasons)

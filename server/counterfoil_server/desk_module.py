@@ -33,7 +33,7 @@ def load_desk(setting: str, folder: Path, place: str) -> Desk:
             f"{place}: there is no module {module_name} in {folder}.",
             "Correct 'desk', or go to the folder that has it.",
         ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise DeskError(
             f"{failed_at(error, folder, place)}: the module failed to load: {_said(error)}.",
             "Correct that line; running the file with python shows how it was reached.",

@@ -121,6 +121,7 @@ ROWS: dict[str, Row] = {
     "unknown type looked up later": desk(
         PAY, PAY.replace("Money", "'Mony'"), OPERATION, "the name Mony in the annotations", "Import or correct"
     ),
+    "a module that ends": desk("", "import sys\nsys.exit('no')\n", "sys.exit(", "SystemExit: no", "Correct that line"),
     "no function": desk("", "desk.read('hours')\n", "desk.read('hours')", "AttributeError", "Correct that line"),
     # Desk: reads
     "read without a docstring": desk(
