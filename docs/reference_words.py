@@ -19,8 +19,8 @@ SETTINGS: dict[str, str] = {
     "tenant": "Recorded in every envelope.",
     "executor": "The executor's name: the audience of orders.",
     "story": "What `counterfoil demo` plays, as `module:function`.",
-    "trust_client_isolation": "Whether the AI client keeps the customers behind one credential apart. Without it nobody's "
-    "records are opened: whoever controls the client could use every grant of its principal.",
+    "trust_client_isolation": "Whether the AI client keeps the customers behind one credential apart. Without it "
+    "nobody's records are opened: whoever controls the client could use every grant of its principal.",
     "smtp": "The mail server, as a table `[smtp]`. Without one, notices wait in the outbox and nobody is told.",
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
