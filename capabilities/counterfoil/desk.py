@@ -18,12 +18,13 @@ from functools import cached_property
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, Protocol, TypeVar, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from counterfoil.canonical import canonical, digest
 from counterfoil.declared_types import account_parameters, blank_facts, check_arguments, check_facts
 from counterfoil.errors import BadArguments, DeskError
 from counterfoil.rungs import DEFAULT_LADDER, Rung, default_ladder
-from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt, style_of
+from counterfoil.values import PATTERNS_IN_WORDS, Account, Contact, Execution, Facts, Money, Receipt, style_of
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Receipt)
@@ -343,10 +344,17 @@ class Desk:
 def explain(error: ValidationError) -> str:
     """The mistakes in validated input, one clause each, without repeating the input."""
     mistakes = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'the arguments'}: {item['msg'].lower()}"
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
+        f"{'.'.join(str(part) for part in item['loc']) or 'the arguments'}: {_mistake(item)}"
+        for item in error.errors(include_url=False, include_input=False)
     ]
     return f"The arguments are not accepted: {'; '.join(mistakes[:8])}."
+
+
+def _mistake(item: ErrorDetails) -> str:
+    """What to write instead where a pattern of ours says so; else pydantic's words, which may quote a pattern."""
+    if item["type"] == "string_pattern_mismatch" and (words := PATTERNS_IN_WORDS.get(item["ctx"]["pattern"])):
+        return f"write {words}"
+    return item["msg"][:1].lower() + item["msg"][1:]
 
 
 def _check_async(function: Callable[..., Any], what: str) -> None:

@@ -69,6 +69,9 @@ class RequestVerbs(Door):
             raise BadArguments(f"The note is longer than {MAX_NOTE} characters.", "Shorten it.")
         parse_strict(argument_bytes)
         arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
+        counted = operation.counted(arguments)
+        if counted is not None and not counted.amount:
+            raise BadArguments(f"The arguments are not accepted: {operation.counts}.value: write more than 0.")
         await self._refuse_suspended(
             ["everything", f"operation:{operation.name}", f"principal:{requester.principal}"]
             + ([f"conversation:{requester.conversation}"] if requester.conversation else [])
