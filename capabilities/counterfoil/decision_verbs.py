@@ -15,6 +15,7 @@ from counterfoil.canonical import b64, canonical, digest
 from counterfoil.display import display
 from counterfoil.door import reason
 from counterfoil.errors import (
+    ASK_AGAIN,
     CodeRefused,
     Expired,
     LinkRefused,
@@ -241,7 +242,7 @@ class DecisionVerbs(StopVerbs):
                 )
                 raise CodeRefused(
                     "That was not the code from the chat, three times; the request is now declined.",
-                    "If you asked for this yourself, ask for it again in the chat.",
+                    ASK_AGAIN,
                 ) from None
             raise CodeRefused() from None
 
@@ -270,7 +271,7 @@ class DecisionVerbs(StopVerbs):
         if previewed.facts is None:
             return previewed.refusal
         if operation.comparable(previewed.facts) != comparable_of(operation, envelope):
-            return "The facts have changed since the request was made; please ask again."
+            return f"The facts have changed since it was asked for. {ASK_AGAIN}"
         now = self.store.now()
         verdict, _ = await self.judge.allows(envelope, previewed.facts.model_dump(mode="json"), reached, now)
         return None if verdict.allowed else "; ".join(verdict.reasons) or "The policy does not allow it now."

@@ -17,7 +17,15 @@ from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.desk import Desk, Operation
 from counterfoil.display import display, display_digest
-from counterfoil.errors import BadJSON, CounterfoilError, PolicyRefuses, StatementRefused, TamperDetected, WrongState
+from counterfoil.errors import (
+    ASK_AGAIN,
+    BadJSON,
+    CounterfoilError,
+    PolicyRefuses,
+    StatementRefused,
+    TamperDetected,
+    WrongState,
+)
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.log import GROUP, check_link, group_salt
 from counterfoil.policy import Policy, Requirements, Verdict
@@ -123,7 +131,7 @@ class Judge:
         """The operation, exactly as it was when the ticket was made (T26)."""
         operation = self.desk.operations.get(envelope.operation)
         if operation is None or operation.digest != envelope.tool:
-            raise PolicyRefuses("The operation has changed since it was requested.", "Make a new request.")
+            raise PolicyRefuses("The operation has changed since it was requested.", ASK_AGAIN)
         return operation
 
     async def evidence(self, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:

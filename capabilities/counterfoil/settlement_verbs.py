@@ -110,7 +110,7 @@ class SettlementVerbs(RedemptionVerbs):
         return SettlementOffer(settlement, body, settlement.challenge)
 
     async def settle(self, ticket_id: str, signed: SignedStatement) -> Ticket:
-        """Record what a person signed of an unknown outcome, and tell the holder of an execution (T53).
+        """Record what a person signed of an unknown outcome, and tell the holder, whom a message has asked that (T53).
 
         Raises StatementRefused, Expired, Suspended, or WrongState where it was settled meanwhile.
         """
@@ -148,7 +148,7 @@ class SettlementVerbs(RedemptionVerbs):
             event,
             leaves.settled(event, ticket_id, body_digest, settlement.seat, settlement.found, person.id),
             outcome=canonical(outcome_of(settlement)).decode(),
-            notices=await self._outcome_notices(ticket) if settlement.found == "executed" else [],
+            notices=await self._outcome_notices(ticket, event),
         )
         return await self.store.settle(stored, nonce=nonce.digest, step=step)
 

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from counterfoil.display import in_words, seat_in_words
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, NOT_DONE, OBJECT, SETTLE, UNCERTAIN
 from counterfoil.tickets import State
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, exact_moment, moment
 from counterfoil_server.cli.session import Session, with_session
@@ -52,6 +52,8 @@ NOTICES = {
     APPROVE: "asked to decide",
     OBJECT: "told, with a way to object",
     EXECUTED: "told that it was done",
+    UNCERTAIN: "told that it may have been done",
+    NOT_DONE: "told that nothing was done",
     SETTLE: "asked to find out whether it happened",
     ENROLLED: "told of a new passkey",
 }

@@ -21,7 +21,7 @@ from counterfoil.values import Frozen
 from counterfoil_server.conversation import wording
 from counterfoil_server.conversation.answers import Answer, json_bytes
 from counterfoil_server.conversation.taint import Taint
-from counterfoil_server.conversation.tickets import is_executed
+from counterfoil_server.conversation.tickets import is_executed, said_of
 
 
 class Requested(Frozen):
@@ -79,7 +79,7 @@ class RequestTool:
         ticket = await self._authority.request(requester, self._operation.name, json_bytes(rest), note)
         self._wake()
         code = self._authority.match_code(ticket.id)
-        said, following = wording.said_of(ticket.state, collected=ticket.delivery == "collected")
+        said, following = said_of(self._authority, ticket)
         if ticket.state is State.PENDING:
             following = wording.request_next(code)
         requested = Requested(

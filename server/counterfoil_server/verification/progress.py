@@ -52,8 +52,10 @@ async def progress_of(authority: Authority, view: View) -> Progress:
         case State.EXECUTED:
             return Progress("good", "Done", _receipt(ticket) or ("It was carried out.",), final=True)
         case State.UNKNOWN:
-            words = "The organisation is finding out whether it was carried out. It is not tried again by itself."
-            return Progress("unsure", "The outcome is not known yet", (words,))
+            told = ["It may or may not have been carried out.", "It is not tried again by itself."]
+            if authority.judge.desk.can_settle(ticket.operation):
+                told.append("It is being looked into.")
+            return Progress("unsure", "The outcome is not known yet", tuple(told))
         case _:
             return Progress("stopped", *_stopped(view), final=True)
 
