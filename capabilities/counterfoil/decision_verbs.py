@@ -79,12 +79,13 @@ class DecisionVerbs(StopVerbs):
     async def view(self, ticket_id: str, person_id: str) -> View:
         """What the person may see of the ticket; raises LinkRefused for anyone whom it does not concern (T01)."""
         ticket = await self.store.ticket(ticket_id)
-        person = (await self.judge.roster()).people.get(person_id)
+        roster = await self.judge.roster()
+        person = roster.people.get(person_id)
         if ticket is None or person is None or person.ended:
             raise LinkRefused()
         ticket = await self._expired_if_due(ticket)
         envelope = ticket.envelope
-        seat = recipients.seat_for(person, envelope)
+        seat = recipients.seat_for(person, envelope, roster)
         if seat is None:
             raise LinkRefused()
         await self.judge.check_untouched(ticket)

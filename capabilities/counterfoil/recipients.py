@@ -41,7 +41,7 @@ async def asked(envelope: Envelope, roster: Roster, directory: Directory, *, ref
             drafts += [
                 NoticeDraft(APPROVE, person.id, address, STAFF + role)
                 for person in roster.staff(role)
-                if may_sit(person, seat, envelope)
+                if may_sit(person, seat, envelope, roster)
                 for address in person.channels[:1]
             ]
     return drafts
@@ -65,7 +65,7 @@ async def holder_notices(envelope: Envelope, roster: Roster, directory: Director
 def settlers(envelope: Envelope, roster: Roster, seat: str | None) -> list[Person]:
     """Everybody who may settle the ticket from the seat; nobody where the desk names none."""
     role = role_of(seat) if seat is not None else None
-    return [person for person in roster.staff(role) if may_sit(person, STAFF + role, envelope)] if role else []
+    return [person for person in roster.staff(role) if may_sit(person, STAFF + role, envelope, roster)] if role else []
 
 
 async def addresses(envelope: Envelope, roster: Roster, directory: Directory, earlier: list[Notice]) -> list[str]:
@@ -86,16 +86,16 @@ async def contact_of(envelope: Envelope, directory: Directory) -> Contact | None
         return None
 
 
-def may_sit(person: Person, seat: str, envelope: Envelope) -> bool:
+def may_sit(person: Person, seat: str, envelope: Envelope, roster: Roster) -> bool:
     """Whether the person is eligible for the seat."""
     try:
-        check_eligible(person, seat, envelope)
+        check_eligible(person, seat, envelope, roster)
     except StatementRefused:
         return False
     return True
 
 
-def seat_for(person: Person, envelope: Envelope) -> str | None:
+def seat_for(person: Person, envelope: Envelope, roster: Roster) -> str | None:
     """The one seat the person may take; the holder also sees a ticket that nobody can approve."""
     seats = seats_required(envelope)
-    return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope)), None)
+    return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope, roster)), None)

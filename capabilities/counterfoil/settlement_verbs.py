@@ -62,11 +62,12 @@ class SettlementVerbs(RedemptionVerbs):
     async def settlement_view(self, ticket_id: str, person_id: str) -> SettlementView:
         """What the person may see of the ticket; raises LinkRefused for anyone who may not settle it (T01)."""
         ticket = await self.store.ticket(ticket_id)
-        person = (await self.judge.roster()).people.get(person_id)
+        roster = await self.judge.roster()
+        person = roster.people.get(person_id)
         if ticket is None or ticket.redeemed_at is None or person is None or person.ended:
             raise LinkRefused()
         seat = settler_seat(self.judge.desk, ticket.envelope)
-        if seat is None or not recipients.may_sit(person, seat, ticket.envelope):
+        if seat is None or not recipients.may_sit(person, seat, ticket.envelope, roster):
             raise LinkRefused()
         await self.judge.check_untouched(ticket)
         return SettlementView(

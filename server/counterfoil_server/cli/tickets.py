@@ -60,6 +60,10 @@ NOTICES = {
 """Words for the kinds of notices."""
 
 
+NOBODY_DECIDES = (
+    "Nobody who could decide it has a passkey, or they are not told while the account is suspended. Whoever is invited"
+    " is asked when they have made one."
+)
 INVITE_SOMEBODY = "Invite somebody who neither holds the account nor stands behind the request."
 
 
@@ -91,12 +95,14 @@ def show_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="Th
 
 
 def ask_about_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="The ticket's id.")]) -> None:
-    """Send those who can settle an unknown outcome a new link."""
+    """Send those who still have to decide, or can settle an unknown outcome, a new link."""
     found = session.call("tickets_ask", ticket=ticket)
 
     def show() -> None:
         if found["asked"]:
             session.output.say(f"Asked: {', '.join(found['asked'])}. Their links go out with the next messages.")
+        elif found["role"] is None:
+            session.output.warn(NOBODY_DECIDES)
         else:
             session.output.warn(f"Nobody with the role {found['role']} may settle it. {INVITE_SOMEBODY}")
 

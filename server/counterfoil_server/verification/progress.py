@@ -13,7 +13,6 @@ from counterfoil.authority import Authority, View
 from counterfoil.canonical import parse_strict
 from counterfoil.display import visible
 from counterfoil.errors import BadJSON, CounterfoilError
-from counterfoil.rungs import ASSURANCES, Rung
 from counterfoil.tickets import State, Ticket
 
 
@@ -66,22 +65,11 @@ async def still_needed(authority: Authority, ticket: Ticket) -> list[str]:
         evidence = await authority.judge.evidence(ticket, await authority.store.statements(ticket.id))
     except CounterfoilError:
         return []
-    return [missing(rung, evidence.reached).in_words() for rung in ticket.envelope.requirements]
+    return [rung.beyond(evidence.reached).in_words() for rung in ticket.envelope.requirements]
 
 
 def _needed(clauses: list[str]) -> tuple[str, ...]:
     return (f"Still needed: {'; or '.join(clauses)}.",) if clauses else ()
-
-
-def missing(rung: Rung, reached: Rung) -> Rung:
-    """What ``rung`` asks for beyond what was ``reached``."""
-    recognised = ASSURANCES.index(reached.holder) >= ASSURANCES.index(rung.holder)
-    lacking = {role: count - reached.staff.get(role, 0) for role, count in rung.staff.items()}
-    return Rung(
-        holder="none" if recognised else rung.holder,
-        staff={role: count for role, count in lacking.items() if count > 0},
-        hold=rung.hold,
-    )
 
 
 def _stopped(view: View) -> tuple[str, tuple[str, ...]]:
