@@ -15,6 +15,7 @@ from counterfoil.canonical import b64, canonical, digest
 from counterfoil.display import display
 from counterfoil.door import reason
 from counterfoil.errors import (
+    ASK_AGAIN,
     CodeRefused,
     Expired,
     LinkRefused,
@@ -80,12 +81,13 @@ class DecisionVerbs(StopVerbs):
     async def view(self, ticket_id: str, person_id: str) -> View:
         """What the person may see of the ticket; raises LinkRefused for anyone whom it does not concern (T01)."""
         ticket = await self.store.ticket(ticket_id)
-        person = (await self.judge.roster()).people.get(person_id)
+        roster = await self.judge.roster()
+        person = roster.people.get(person_id)
         if ticket is None or person is None or person.ended:
             raise LinkRefused()
         ticket = await self._expired_if_due(ticket)
         envelope = ticket.envelope
-        seat = recipients.seat_for(person, envelope)
+        seat = recipients.seat_for(person, envelope, roster)
         if seat is None:
             raise LinkRefused()
         await self.judge.check_untouched(ticket)
@@ -269,7 +271,7 @@ class DecisionVerbs(StopVerbs):
                 )
                 raise CodeRefused(
                     "That was not the code from the chat, three times; the request is now declined.",
-                    "If you asked for this yourself, ask for it again in the chat.",
+                    ASK_AGAIN,
                 ) from None
             raise CodeRefused() from None
 
@@ -298,7 +300,7 @@ class DecisionVerbs(StopVerbs):
         if previewed.facts is None:
             return previewed.refusal
         if operation.comparable(previewed.facts) != comparable_of(operation, envelope):
-            return "The facts have changed since the request was made; please ask again."
+            return f"The facts have changed since it was asked for. {ASK_AGAIN}"
         now = self.store.now()
         verdict, _ = await self.judge.allows(envelope, previewed.facts.model_dump(mode="json"), reached, now)
         return None if verdict.allowed else "; ".join(verdict.reasons) or "The policy does not allow it now."

@@ -292,6 +292,11 @@ class Desk:
         operation.register = self._register
         self.operations[operation.name] = operation
 
+    def can_settle(self, operation: str) -> bool:
+        """Whether a lookup or a named role can find out what became of an unknown outcome of this operation."""
+        declared = self.operations.get(operation)
+        return self.settler_of(operation) is not None or (declared is not None and declared.run_lookup is not None)
+
     def _claim(self, tool: str) -> None:
         taken = tool in self.reads or (tool.removeprefix("request_") in self.operations and tool.startswith("request_"))
         if taken or tool in RESERVED_TOOLS:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+ASK_AGAIN = "The same can be asked for again 24 hours after it was first asked for."
+"""Until then an equal request is the same ticket."""
+
 
 class CounterfoilError(Exception):
     """A refusal. ``happened`` and ``remedy`` are one sentence each."""
@@ -124,7 +127,7 @@ class WrongState(CounterfoilError):
 
     code = "wrong_state"
     happened_default = "The ticket's state does not allow this."
-    remedy_default = "Ask for the ticket's status; make a new request if it has ended."
+    remedy_default = f"Ask for the ticket's status. {ASK_AGAIN}"
 
 
 class Expired(CounterfoilError):
@@ -132,7 +135,7 @@ class Expired(CounterfoilError):
 
     code = "expired"
     happened_default = "It has expired."
-    remedy_default = "Make a new request."
+    remedy_default = ASK_AGAIN
 
 
 class AlreadyUndone(WrongState):
@@ -218,7 +221,7 @@ class LinkRefused(CounterfoilError):
 
     code = "link_refused"
     happened_default = "This link is not valid, or not for you."
-    remedy_default = "Open the newest link from your messages, or ask for the request to be made again."
+    remedy_default = "Open the newest link from your own messages."
 
 
 # What an organisation declares, and the place it runs in --------------------------------------------------------------

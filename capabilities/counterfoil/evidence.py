@@ -5,7 +5,8 @@ verified roster and the passkey's signature, each time evidence is needed (decid
 
 * a statement counts for one envelope, one display, one seat and one person (invariant 4);
 * a person fills one seat (invariant 5); the holder's seat needs one who holds the account, a role's seat one who has
-  the role and neither holds the account nor stands behind the requesting principal (T05);
+  the role and neither holds the account, nor shares an address with who does, nor stands behind the requesting
+  principal (T05);
 * the match code counts when the person typed the one whose digest the envelope holds;
 * one decline ends everything (invariant 7).
 """
@@ -125,7 +126,7 @@ def _check_signer(
     if known is None or known[1].id != statement.person or assertion.credential != statement.credential:
         raise StatementRefused("The passkey is not one that this person may sign with.")
     credential, person = known
-    check_eligible(person, statement.seat, envelope)
+    check_eligible(person, statement.seat, envelope, roster)
     verify_assertion(
         assertion,
         challenge=statement.challenge,
@@ -136,7 +137,7 @@ def _check_signer(
     return person, "passkey" if credential.backup_eligible else "passkey_bound"
 
 
-def check_eligible(person: Person, seat: str, envelope: Envelope) -> None:
+def check_eligible(person: Person, seat: str, envelope: Envelope, roster: Roster) -> None:
     """Raise :class:`StatementRefused` unless ``person`` may sit in ``seat`` of this ticket."""
     role = role_of(seat)
     holds = envelope.account is not None and envelope.account in person.accounts
@@ -148,6 +149,14 @@ def check_eligible(person: Person, seat: str, envelope: Envelope) -> None:
         raise StatementRefused(f"Only people with the role {role} can decide this.")
     if holds or person.id in (envelope.owner, envelope.actor):
         raise StatementRefused("Somebody else has to decide: you stand behind this request yourself.")
+    if envelope.account is not None and any(share_channel(person, other) for other in roster.holders(envelope.account)):
+        raise StatementRefused("Somebody else has to decide: your messages go where those of the account's holder go.")
+
+
+def share_channel(one: Person, other: Person) -> bool:
+    """Whether a message to one reaches the other; then they count as one."""
+    theirs = {channel.casefold() for channel in other.channels}
+    return any(channel.casefold() in theirs for channel in one.channels)
 
 
 def check_code(envelope: Envelope, code: str) -> None:

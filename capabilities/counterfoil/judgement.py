@@ -19,6 +19,7 @@ from counterfoil.canonical import canonical, digest, parse_strict, salted_digest
 from counterfoil.desk import Desk
 from counterfoil.display import display, display_digest
 from counterfoil.errors import (
+    ASK_AGAIN,
     BadJSON,
     CounterfoilError,
     NoAccess,
@@ -186,7 +187,7 @@ class Judge:
         """The operation, exactly as it was when the ticket was made (T26)."""
         operation = self.desk.operations.get(envelope.operation)
         if operation is None or operation.digest != envelope.tool:
-            raise PolicyRefuses("The operation has changed since it was requested.", "Make a new request.")
+            raise PolicyRefuses("The operation has changed since it was requested.", ASK_AGAIN)
         return operation
 
     async def evidence(self, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:

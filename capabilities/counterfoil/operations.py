@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic_core import ErrorDetails
 
 from counterfoil.canonical import canonical, digest
 from counterfoil.declared_places import names_its_place
@@ -21,7 +22,7 @@ from counterfoil.errors import BadArguments, DeskError
 from counterfoil.reads import CONVERSATION, CONVERSATION_SCHEMA
 from counterfoil.rungs import Rung
 from counterfoil.tickets import ACCESS
-from counterfoil.values import Account, Execution, Facts, Money, Receipt, style_of
+from counterfoil.values import PATTERNS_IN_WORDS, Account, Execution, Facts, Money, Receipt, style_of
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=Receipt)
@@ -198,10 +199,17 @@ class Operation(Generic[P, R]):
 def explain(error: ValidationError) -> str:
     """The mistakes in validated input, one clause each, without repeating the input."""
     mistakes = [
-        f"{'.'.join(str(part) for part in item['loc']) or 'the arguments'}: {item['msg'].lower()}"
-        for item in error.errors(include_url=False, include_input=False, include_context=False)
+        f"{'.'.join(str(part) for part in item['loc']) or 'the arguments'}: {_mistake(item)}"
+        for item in error.errors(include_url=False, include_input=False)
     ]
     return f"The arguments are not accepted: {'; '.join(mistakes[:8])}."
+
+
+def _mistake(item: ErrorDetails) -> str:
+    """What to write instead where a pattern of ours says so; else pydantic's words, which may quote a pattern."""
+    if item["type"] == "string_pattern_mismatch" and (words := PATTERNS_IN_WORDS.get(item["ctx"]["pattern"])):
+        return f"write {words}"
+    return item["msg"][:1].lower() + item["msg"][1:]
 
 
 def check_async(function: Callable[..., Any], what: str) -> None:

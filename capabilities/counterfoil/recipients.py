@@ -22,6 +22,10 @@ OBJECT = "object"
 """Tells the holder's channel what is about to happen, and how to stop it without a passkey."""
 EXECUTED = "executed"
 """Tells that something was done."""
+UNCERTAIN = "uncertain"
+"""Tells that something may have been done, and that nobody knows yet."""
+NOT_DONE = "not_done"
+"""Tells that what was uncertain was not done."""
 SETTLE = "settle"
 """Asks somebody with a passkey to find out what became of an unknown outcome."""
 ENROLLED = "enrolled"
@@ -39,7 +43,7 @@ async def asked(envelope: Envelope, roster: Roster, directory: Directory, *, ref
             drafts += [
                 NoticeDraft(APPROVE, person.id, address, STAFF + role)
                 for person in roster.staff(role)
-                if may_sit(person, seat, envelope)
+                if may_sit(person, seat, envelope, roster)
                 for address in person.channels[:1]
             ]
     return drafts
@@ -65,7 +69,7 @@ def settlers(envelope: Envelope, roster: Roster, seat: str | None, decided: Coll
     role = role_of(seat) if seat is not None else None
     if seat is None or role is None:
         return []
-    return [each for each in roster.staff(role) if each.id not in decided and may_sit(each, seat, envelope)]
+    return [each for each in roster.staff(role) if each.id not in decided and may_sit(each, seat, envelope, roster)]
 
 
 async def addresses(envelope: Envelope, roster: Roster, directory: Directory, earlier: list[Notice]) -> list[str]:
@@ -86,16 +90,16 @@ async def contact_of(envelope: Envelope, directory: Directory) -> Contact | None
         return None
 
 
-def may_sit(person: Person, seat: str, envelope: Envelope) -> bool:
+def may_sit(person: Person, seat: str, envelope: Envelope, roster: Roster) -> bool:
     """Whether the person is eligible for the seat."""
     try:
-        check_eligible(person, seat, envelope)
+        check_eligible(person, seat, envelope, roster)
     except StatementRefused:
         return False
     return True
 
 
-def seat_for(person: Person, envelope: Envelope) -> str | None:
+def seat_for(person: Person, envelope: Envelope, roster: Roster) -> str | None:
     """The one seat the person may take; the holder also sees a ticket that nobody can approve."""
     seats = seats_required(envelope)
-    return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope)), None)
+    return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope, roster)), None)

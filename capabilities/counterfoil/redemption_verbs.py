@@ -43,6 +43,14 @@ OUTCOMES = frozenset(
 REDEEM_TRIES = 5
 """How often a redemption is judged again when another one moved a counter it had looked at."""
 
+TOLD = {
+    Event.REPORT_EXECUTED: recipients.EXECUTED,
+    Event.FIND_EXECUTED: recipients.EXECUTED,
+    Event.REPORT_UNKNOWN: recipients.UNCERTAIN,
+    Event.FIND_NOT_EXECUTED: recipients.NOT_DONE,
+}
+"""What the holder is told of an outcome (T53). Of nothing done only where a message had raised the question."""
+
 
 class RedemptionVerbs(Door):
     """Mint, redeem, deliver, order, report."""
@@ -137,7 +145,7 @@ class RedemptionVerbs(Door):
         return tokens.sign(self.keys.current, tokens.ORDER_TYPE, claims.model_dump())
 
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
-        """Record what the executor found out, and tell the holder of everything that was executed (T53).
+        """Record what the executor found out, and tell the holder of all that was executed or may have been (T53).
 
         Where nobody knows, whoever may settle it by hand is asked to find out.
         Raises WrongState for an event that is no outcome: reporting is no other way to any other step.
@@ -147,8 +155,7 @@ class RedemptionVerbs(Door):
         ticket = await self.store.ticket(ticket_id)
         if ticket is None:
             raise UnknownTicket()
-        told = event in (Event.REPORT_EXECUTED, Event.FIND_EXECUTED, Event.REPORT_UNKNOWN)
-        notices = await self._outcome_notices(ticket) if told else []
+        notices = await self._outcome_notices(ticket, event)
         if event is Event.REPORT_UNKNOWN:
             notices += await self._settler_notices(ticket)
         text = canonical(outcome).decode()
@@ -156,11 +163,13 @@ class RedemptionVerbs(Door):
             ticket_id, Step(event, leaves.stepped(event, ticket_id, outcome=outcome), outcome=text, notices=notices)
         )
 
-    async def _outcome_notices(self, ticket: Ticket) -> list[NoticeDraft]:
+    async def _outcome_notices(self, ticket: Ticket, event: Event) -> list[NoticeDraft]:
+        if event not in TOLD:
+            return []
         earlier = await self.store.notices(ticket.id)
         roster = await self.judge.roster()
         return [
-            NoticeDraft(recipients.EXECUTED, f"account:{ticket.account}", address, HOLDER, capped=False)
+            NoticeDraft(TOLD[event], f"account:{ticket.account}", address, HOLDER, capped=False)
             for address in await recipients.addresses(ticket.envelope, roster, self.judge.desk.directory, earlier)
         ]
 

@@ -80,6 +80,9 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         if operation.undoes is not None:
             undone, argument_bytes = await self._to_undo(requester, operation.undoes, argument_bytes)
         arguments = canonical(operation.validated(argument_bytes).model_dump(mode="json"))
+        counted = operation.counted(arguments)
+        if counted is not None and not counted.amount:
+            raise BadArguments(f"The arguments are not accepted: {operation.counts}.value: write more than 0.")
         await self._refuse_suspended(
             ["everything", f"operation:{operation.name}", f"principal:{requester.principal}"]
             + ([f"conversation:{requester.conversation}"] if requester.conversation else [])
@@ -245,13 +248,18 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         return created
 
     async def _asked(self, envelope: Envelope, roster: Roster) -> list[NoticeDraft]:
-        """Who is asked; nobody while the account, or this requester on it, is suspended: "this wasn't me" must also
-        end the messages (T12), and the answer to the AI stays the same (T54)."""
-        if envelope.account is not None and await self.store.suspensions(
-            [f"account:{envelope.account}", pair(envelope.principal, envelope.account)]
-        ):
+        """Who is asked; nobody while it is silenced, and the answer to the AI stays the same (T54)."""
+        if await self._is_silenced(envelope):
             return []
         return await recipients.asked(envelope, roster, self.judge.desk.directory, refused=not envelope.requirements)
+
+    async def _is_silenced(self, envelope: Envelope) -> bool:
+        """Whether the account, or this requester on it, is suspended: "this wasn't me" must also end the messages
+        (T12)."""
+        if envelope.account is None:
+            return False
+        scopes = [f"account:{envelope.account}", pair(envelope.principal, envelope.account)]
+        return bool(await self.store.suspensions(scopes))
 
     async def _find(self, hint: str) -> Account | None:
         try:

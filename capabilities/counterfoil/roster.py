@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from cryptography.exceptions import InvalidSignature
@@ -151,7 +152,16 @@ class Roster:
 
     def holders(self, account: str) -> list[Person]:
         """The people who hold the account now."""
-        return [person for person in self.people.values() if account in person.accounts and not person.ended]
+        return self._by_account.get(account, [])
+
+    @cached_property
+    def _by_account(self) -> dict[str, list[Person]]:
+        """Looked at for everybody who might sit in a seat, so not by walking through all people each time."""
+        found: dict[str, list[Person]] = {}
+        for person in self.people.values():
+            for account in person.accounts if not person.ended else ():
+                found.setdefault(account, []).append(person)
+        return found
 
     def staff(self, role: str) -> list[Person]:
         """The people who have the role now."""

@@ -33,6 +33,16 @@ class Rung(Frozen):
             and self.hold >= other.hold
         )
 
+    def beyond(self, reached: Rung) -> Rung:
+        """What this asks of people beyond what was ``reached``."""
+        recognised = ASSURANCES.index(reached.holder) >= ASSURANCES.index(self.holder)
+        lacking = {role: count - reached.staff.get(role, 0) for role, count in self.staff.items()}
+        return Rung(
+            holder="none" if recognised else self.holder,
+            staff={role: count for role, count in lacking.items() if count > 0},
+            hold=self.hold,
+        )
+
     @property
     def is_empty(self) -> bool:
         """Whether it asks for nothing; policy is never asked to execute with it."""

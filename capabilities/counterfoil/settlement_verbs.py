@@ -62,11 +62,12 @@ class SettlementVerbs(RedemptionVerbs):
     async def settlement_view(self, ticket_id: str, person_id: str) -> SettlementView:
         """What the person may see of the ticket; raises LinkRefused for anyone who may not settle it (T01)."""
         ticket = await self.store.ticket(ticket_id)
-        person = (await self.judge.roster()).people.get(person_id)
+        roster = await self.judge.roster()
+        person = roster.people.get(person_id)
         if ticket is None or ticket.redeemed_at is None or person is None or person.ended:
             raise LinkRefused()
         seat = settler_seat(self.judge.desk, ticket.envelope)
-        if seat is None or not recipients.may_sit(person, seat, ticket.envelope):
+        if seat is None or not recipients.may_sit(person, seat, ticket.envelope, roster):
             raise LinkRefused()
         if person_id in await self._decided(ticket_id):
             raise LinkRefused()
@@ -112,7 +113,7 @@ class SettlementVerbs(RedemptionVerbs):
         return SettlementOffer(settlement, body, settlement.challenge)
 
     async def settle(self, ticket_id: str, signed: SignedStatement) -> Ticket:
-        """Record what a person signed of an unknown outcome, and tell the holder of an execution (T53).
+        """Record what a person signed of an unknown outcome, and tell the holder, whom a message has asked that (T53).
 
         Raises StatementRefused, Expired, Suspended, or WrongState where it was settled meanwhile.
         """
@@ -151,7 +152,7 @@ class SettlementVerbs(RedemptionVerbs):
             event,
             leaves.settled(event, ticket_id, body_digest, settlement.seat, settlement.found, person.id),
             outcome=canonical(outcome_of(settlement)).decode(),
-            notices=await self._outcome_notices(ticket) if settlement.found == "executed" else [],
+            notices=await self._outcome_notices(ticket, event),
         )
         return await self.store.settle(stored, nonce=nonce.digest, step=step)
 

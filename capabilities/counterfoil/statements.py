@@ -11,12 +11,14 @@ it.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
 from counterfoil.canonical import canonical
 from counterfoil.errors import BadJSON, StatementRefused
+from counterfoil.rungs import Rung
 from counterfoil.tickets import ACCESS, Envelope
 from counterfoil.values import Frozen
 
@@ -131,6 +133,12 @@ def role_of(seat: str) -> str | None:
 
 def seats_required(envelope: Envelope) -> tuple[str, ...]:
     """Every seat that some alternative of the requirements has, the holder's first."""
-    holder = any(rung.holder != "none" for rung in envelope.requirements)
-    roles = dict.fromkeys(role for rung in envelope.requirements for role in sorted(rung.staff))
+    return seats_of(envelope.requirements)
+
+
+def seats_of(alternatives: Iterable[Rung]) -> tuple[str, ...]:
+    """Every seat that some of the alternatives has, the holder's first."""
+    rungs = tuple(alternatives)
+    holder = any(rung.holder != "none" for rung in rungs)
+    roles = dict.fromkeys(role for rung in rungs for role in sorted(rung.staff))
     return ((HOLDER,) if holder else ()) + tuple(STAFF + role for role in roles)

@@ -353,9 +353,17 @@ class Store(Protocol):
         """How many roster records and enrolments there are; both only grow. Cheap."""
 
     async def add_enrolment(
-        self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()
+        self,
+        record: str,
+        *,
+        invitation: str,
+        credential: str,
+        leaf: LeafDraft,
+        notices: Sequence[NoticeDraft] = (),
+        asked: Sequence[tuple[str, NoticeDraft]] = (),
     ) -> None:
-        """Append a credential's enrolment, spend the invitation (its digest), and write the notices that tell of it.
+        """Append a credential's enrolment, spend the invitation (its digest), and write the notices that tell of it and
+        those that ask, each about its ticket.
 
         Raises LinkRefused when the invitation is spent.
         """

@@ -12,7 +12,12 @@ Account = NewType("Account", str)
 """The organisation's own stable id of what an operation touches. In a tool call it is a hint that the organisation's
 directory looks up; connectors and previews only ever receive what the directory found."""
 
-DecimalText = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,13})\.[0-9]{2,4}$", examples=["12.50"])]
+AMOUNT_PATTERN = r"^(0|[1-9][0-9]{0,13})\.[0-9]{2,4}$"
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
+PATTERNS_IN_WORDS = {AMOUNT_PATTERN: "an amount such as 12.50", CURRENCY_PATTERN: "three capital letters, as in EUR"}
+"""What to write where a text has to match one of these."""
+
+DecimalText = Annotated[str, Field(pattern=AMOUNT_PATTERN, examples=["12.50"])]
 """A non-negative decimal with two to four digits after the point; fits Cedar's ``decimal``."""
 
 
@@ -30,10 +35,11 @@ class Frozen(BaseModel):
 
 
 class Money(Frozen):
-    """An amount: a decimal string and an ISO 4217 currency. ``"1"`` is not ``1`` and neither is money (T24)."""
+    """An amount as text with two to four decimals, and an ISO 4217 currency."""
 
+    # The sentence above is in every AI's schemas. ``"1"`` is not ``1``, and neither is money (T24).
     value: DecimalText
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]
+    currency: Annotated[str, Field(pattern=CURRENCY_PATTERN, examples=["EUR"])]
 
     @property
     def amount(self) -> Decimal:

@@ -105,8 +105,11 @@ class Administration:
         }
 
     async def tickets_ask(self, *, ticket: str) -> JSONObject:
-        """Tell everybody who may settle an unknown outcome once more; answers whom."""
-        role, _ = await self._authority.settlers(await self._known_ticket(ticket))
+        """Tell everybody who still has to decide, or who may settle an unknown outcome, once more; answers whom."""
+        found = await self._known_ticket(ticket)
+        if found.state is State.PENDING:
+            return {"ticket": ticket, "role": None, "asked": list(await self._authority.ask_deciders(ticket))}
+        role, _ = await self._authority.settlers(found)
         if role is None:
             raise UnknownName(
                 "The desk names nobody who may settle this operation by hand.",

@@ -335,7 +335,8 @@ def describer(authority: Authority, organisation: str) -> Callable[[Notice], Awa
         ticket = await authority.store.ticket(notice.ticket) if notice.ticket is not None else None
         operation = authority.judge.desk.operations.get(ticket.operation) if ticket is not None else None
         at = notice.created_at if ticket is None else ticket.ended_at or ticket.requested_at
-        return Described(organisation, operation.title if operation else organisation, at)
+        looked_into = ticket is not None and authority.judge.desk.can_settle(ticket.operation)
+        return Described(organisation, operation.title if operation else organisation, at, looked_into=looked_into)
 
     return describe
 

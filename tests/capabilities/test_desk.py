@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, RootModel, ValidationError
+from pydantic import BaseModel, Field, RootModel, ValidationError
 
 from capabilities.world import Shop, shop_desk
 from counterfoil import Account, Desk, Execution, Facts, Money, Receipt, Rung, fact, shown
 from counterfoil.errors import BadArguments, DeskError
+from counterfoil.operations import explain
 from counterfoil.values import Change
 
 Declare = Callable[[Desk], object]
@@ -274,6 +275,35 @@ def test_a_refusal_names_each_mistake_and_does_not_repeat_the_input() -> None:
     with pytest.raises(BadArguments, match="the arguments: "):
         shop_desk(Shop()).operations["send_gift"].validated(b"[]")
     assert "IGNORE" not in text
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ('{"value":"12.50","currency":"eur"}', "amount.currency: write three capital letters, as in EUR."),
+        ('{"value":"12,5","currency":"EUR"}', "amount.value: write an amount such as 12.50."),
+        ('{"value":12.5,"currency":"EUR"}', "amount.value: input should be a valid string."),
+    ],
+)
+def test_a_refusal_says_in_words_what_to_write(amount: str, said: str) -> None:
+    refund = shop_desk(Shop()).operations["refund"]
+    with pytest.raises(BadArguments) as caught:
+        refund.validated(f'{{"account":"A-1","order_id":"O-1","amount":{amount}}}'.encode())
+    assert caught.value.happened == f"The arguments are not accepted: {said}"
+
+
+def test_a_pattern_of_the_desks_own_is_quoted_as_it_is() -> None:
+    class Ticked(BaseModel):
+        code: Annotated[str, Field(pattern="^[A-Z]{2}$")]
+
+    with pytest.raises(ValidationError) as caught:
+        Ticked(code="ab")
+    assert "'^[A-Z]{2}$'" in explain(caught.value)
+
+
+def test_what_an_AI_reads_of_money_is_meant_for_it() -> None:
+    schema = shop_desk(Shop()).operations["refund"].request_schema(in_conversation=False)["$defs"]["Money"]
+    assert schema["description"] == "An amount as text with two to four decimals, and an ISO 4217 currency."
 
 
 def test_the_connector_gets_the_account_that_the_directory_found() -> None:

@@ -116,6 +116,17 @@ def test_T05_whoever_stands_behind_the_request_never_fills_a_staff_seat(who: str
     assert evidence(by("fox", FINANCE, envelope), envelope=envelope).reached.staff == {"finance": 1}
 
 
+def test_T05_one_address_is_not_two_people() -> None:
+    office, passkeys = staffed_office()
+    office.invite("fay", roles=["finance"], channels=["fay@example.com", "Ann@Example.com"])
+    signed = signed_by(passkeys["fay"], statement_of(DESK, ENVELOPE, "fay", passkeys["fay"], FINANCE))
+    assert "your messages go where those of the account's holder go" in refuse(signed, roster=office.roster())
+    elsewhere = envelope_of(DESK, account="A-2")
+    assert evidence(by("fay", FINANCE, elsewhere), envelope=elsewhere).reached.staff == {"finance": 1}
+    office.end("person", "ann")
+    assert [person.id for person in office.roster().holders("A-1")] == ["fil"]
+
+
 def test_only_the_holder_sits_in_the_holders_seat() -> None:
     assert "holder" in refuse(by("ben"))
     assert "holder" in refuse(by("fay"))

@@ -88,5 +88,5 @@ async def test_a_directory_that_fails_stops_nothing() -> None:
 )
 def test_a_person_has_one_seat_or_none(person: str, seat: str | None) -> None:
     envelope = envelope_of(DESK, requirements=LARGE)
-    assert seat_for(ROSTER.people[person], envelope) == seat
-    assert may_sit(ROSTER.people[person], "holder", envelope) is (seat == "holder")
+    assert seat_for(ROSTER.people[person], envelope, ROSTER) == seat
+    assert may_sit(ROSTER.people[person], "holder", envelope, ROSTER) is (seat == "holder")

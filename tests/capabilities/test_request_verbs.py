@@ -269,6 +269,20 @@ async def test_T45_what_ended_without_effect_is_not_counted(world: World) -> Non
 # What is refused at once ----------------------------------------------------------------------------------------------
 
 
+async def test_what_nobody_can_approve_uses_up_nothing(world: World) -> None:
+    world.shop.locked.add("A-1")
+    refused = await world.request(amount=money("50.00"))
+    assert refused.refusal == "locked accounts get nothing"
+    world.shop.locked.clear()
+    assert (await world.request(amount=money("49.00"))).envelope.requirements == (HOLDER_ONLY,)
+
+
+async def test_an_amount_of_nothing_is_refused(world: World) -> None:
+    with pytest.raises(BadArguments, match=r"amount\.value: write more than 0\."):
+        await world.request(amount=money("0.00"))
+    assert await world.store.tickets() == []
+
+
 async def test_an_operation_that_the_desk_does_not_have_is_refused(world: World) -> None:
     for name in ("", "Refund", "request_refund", "refund/unattended"):
         with pytest.raises(UnknownTool):

@@ -22,6 +22,9 @@ from counterfoil_server.store import StateFolder
 T = TypeVar("T")
 Status = Literal["ok", "warning", "wrong"]
 
+STAYS_UNKNOWN = "an unknown outcome stays unknown for good"
+HOW_TO_SETTLE = "Give the operation a lookup, or name in settled_by the role whose people find out."
+
 LITTLE_SPACE = 500_000_000
 """Bytes: below, a busy desk may fill the disk before somebody looks again."""
 NO_SPACE = 20_000_000
@@ -62,18 +65,9 @@ def declarations(configuration: Configuration) -> list[Check]:
 
 def _settling(desk: Desk) -> Check:
     """Whether an outcome that nobody knows can ever become known."""
-    stuck = [
-        name
-        for name, operation in desk.operations.items()
-        if operation.run_lookup is None and desk.settler_of(name) is None
-    ]
+    stuck = [name for name in desk.operations if not desk.can_settle(name)]
     if stuck:
-        return Check(
-            "settling",
-            "warning",
-            f"an unknown outcome stays unknown for good: {', '.join(stuck)}",
-            "Give the operation a lookup, or name in settled_by the role whose people find out.",
-        )
+        return Check("settling", "warning", f"{STAYS_UNKNOWN}: {', '.join(stuck)}", HOW_TO_SETTLE)
     return Check("settling", "ok", "an unknown outcome can be settled for every operation")
 
 

@@ -15,6 +15,7 @@ from counterfoil.policy import NOTHING_PERMITS, Policy
 from counterfoil_server.cli import policy_cases, policy_explain
 from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import FOUND
+from counterfoil_server.cli.inspection import HOW_TO_SETTLE, STAYS_UNKNOWN
 from counterfoil_server.cli.session import Session, with_session
 
 NO_WORDS = "a rule without words (give it an @id: people are shown it)"
@@ -55,6 +56,7 @@ def _operation(name: str, desk: Desk, policy: Policy) -> dict[str, Any]:
         "permitted": _rules(policy, "permit", name),
         "forbidden": _rules(policy, "forbid", name),
         "settled_by": desk.settler_of(name),
+        "can_be_settled": desk.can_settle(name),
         "unattended": _rules(policy, "permit", f"{name}/unattended"),
     }
 
@@ -80,5 +82,7 @@ def _show(output: Output, found: dict[str, Any]) -> None:
             output.items("Refused, whoever approved:", each["forbidden"])
         if each["settled_by"]:
             output.items("If its outcome is unknown, established by:", [f"a person with the role {each['settled_by']}"])
+        if not each["can_be_settled"]:
+            output.warn(f"{STAYS_UNKNOWN[:1].upper()}{STAYS_UNKNOWN[1:]}. {HOW_TO_SETTLE}")
         for words in each["unattended"]:
             output.warn(f"It may run without anybody's approval: {words}")

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from counterfoil.display import in_words, seat_in_words
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, NOT_DONE, OBJECT, SETTLE, UNCERTAIN
 from counterfoil.tickets import State
 from counterfoil_server.cli.console import NEW_LINE, Output, assembled, counted, exact_moment, moment
 from counterfoil_server.cli.session import Session, with_session
@@ -52,12 +52,18 @@ NOTICES = {
     APPROVE: "asked to decide",
     OBJECT: "told, with a way to object",
     EXECUTED: "told that it was done",
+    UNCERTAIN: "told that it may have been done",
+    NOT_DONE: "told that nothing was done",
     SETTLE: "asked to find out whether it happened",
     ENROLLED: "told of a new passkey",
 }
 """Words for the kinds of notices."""
 
 
+NOBODY_DECIDES = (
+    "Nobody who could decide it has a passkey, or they are not told while the account is suspended. Whoever is invited"
+    " is asked when they have made one."
+)
 INVITE_SOMEBODY = "Invite somebody who neither holds the account nor stands behind the request."
 
 
@@ -89,12 +95,14 @@ def show_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="Th
 
 
 def ask_about_ticket(session: Session, ticket: Annotated[str, typer.Argument(help="The ticket's id.")]) -> None:
-    """Send those who can settle an unknown outcome a new link."""
+    """Send those who still have to decide, or can settle an unknown outcome, a new link."""
     found = session.call("tickets_ask", ticket=ticket)
 
     def show() -> None:
         if found["asked"]:
             session.output.say(f"Asked: {', '.join(found['asked'])}. Their links go out with the next messages.")
+        elif found["role"] is None:
+            session.output.warn(NOBODY_DECIDES)
         else:
             session.output.warn(f"Nobody with the role {found['role']} may settle it. {INVITE_SOMEBODY}")
 

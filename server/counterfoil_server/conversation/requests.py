@@ -22,7 +22,7 @@ from counterfoil.values import Frozen
 from counterfoil_server.conversation import wording
 from counterfoil_server.conversation.answers import Answer, json_bytes
 from counterfoil_server.conversation.taint import Taint
-from counterfoil_server.conversation.tickets import is_executed
+from counterfoil_server.conversation.tickets import is_executed, said_of
 
 
 class Requested(Frozen):
@@ -93,7 +93,7 @@ class RequestTool:
         self._wake()
         code = self._authority.match_code(ticket.id)
         refusal = await self._authority.told(ticket)
-        said, following = wording.said_of(ticket.state, collected=ticket.delivery == "collected")
+        said, following = said_of(self._authority, ticket)
         if ticket.state is State.PENDING:
             following = wording.request_next(code) if refusal is None else wording.REFUSED_NEXT
         requested = Requested(

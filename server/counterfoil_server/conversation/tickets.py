@@ -147,7 +147,7 @@ class CancelTool:
         except WrongState:
             ticket = await self._authority.status(principal.id, ticket_id)
             if ticket.state is not State.CANCELLED:
-                said, following = wording.said_of(ticket.state, collected=ticket.delivery == "collected")
+                said, following = said_of(self._authority, ticket)
                 raise WrongState(f"It cannot be cancelled any more. {said}", following) from None
         return status_answer(self._authority, ticket)
 
@@ -209,10 +209,16 @@ class RedeemTool:
             task.exception()
 
 
+def said_of(authority: Authority, ticket: Ticket) -> tuple[str, str]:
+    """What is and is not done of this ticket, and what to do next."""
+    looked_into = authority.judge.desk.can_settle(ticket.operation)
+    return wording.said_of(ticket.state, collected=ticket.delivery == "collected", looked_into=looked_into)
+
+
 def status_answer(authority: Authority, ticket: Ticket, capability: str | None = None) -> Answer:
     """The answer of every tool that tells where a ticket stands."""
     operation = authority.judge.desk.operations.get(ticket.operation)
-    said, following = wording.said_of(ticket.state, collected=ticket.delivery == "collected")
+    said, following = said_of(authority, ticket)
     waiting = None
     if ticket.state is State.PENDING and operation is not None:
         waiting = wording.least(authority.judge.desk.ladder_of(operation))

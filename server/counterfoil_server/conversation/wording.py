@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from counterfoil.errors import ASK_AGAIN
 from counterfoil.operations import Operation
 from counterfoil.rungs import Ladder, Rung
 from counterfoil.tickets import State
@@ -75,8 +76,11 @@ def either(clauses: Sequence[str]) -> str:
     return "; or ".join(clauses)
 
 
-def said_of(state: State, *, collected: bool) -> tuple[str, str]:
-    """What is and is not done in this state, and what to do next."""
+def said_of(state: State, *, collected: bool, looked_into: bool) -> tuple[str, str]:
+    """What is and is not done in this state, and what to do next. ``looked_into``: somebody is named who finds out."""
+    if state is State.UNKNOWN and looked_into:
+        said, following = SAID[state]
+        return f"{said} It is being looked into.", following
     if state is State.APPROVED and collected:
         return (
             f"It was confirmed. {NOT_DONE}",
@@ -92,8 +96,6 @@ def said_of(state: State, *, collected: bool) -> tuple[str, str]:
 
 HELD = f"It was confirmed and now waits, so that the account's holder can still object. {NOT_DONE}"
 
-ASK_AGAIN = "If the user still wants it, the same request can be made again 24 hours after the first one."
-
 SAID: dict[State, tuple[str, str]] = {
     State.PENDING: (
         f"It waits for people to confirm it outside this chat. {NOT_DONE}",
@@ -103,14 +105,17 @@ SAID: dict[State, tuple[str, str]] = {
     State.HELD: (HELD, ASK_STATUS),
     State.EXECUTING: ("It is being carried out at this moment; how it ends is not known yet.", ASK_STATUS),
     State.EXECUTED: ("It is done.", "Tell the user what was done."),
-    State.NOT_EXECUTED: ("It was not done: nothing was changed.", "Tell the user that nothing was changed."),
+    State.NOT_EXECUTED: (
+        "It was not done: nothing was changed.",
+        f"Tell the user that nothing was changed. {ASK_AGAIN}",
+    ),
     State.UNKNOWN: (
-        "It may or may not have happened; staff are looking into it.",
+        "It may or may not have happened.",
         "Tell the user exactly that. Do not request it again, and do not guess.",
     ),
     State.DECLINED: (
         "It was declined: nothing was done and nothing will be.",
-        "Tell the user. Do not request it again unless they ask for it.",
+        f"Tell the user. Do not request it again unless they ask for it. {ASK_AGAIN}",
     ),
     State.CANCELLED: ("It was cancelled: nothing was done and nothing will be.", ASK_AGAIN),
     State.EXPIRED: ("It expired before it was confirmed: nothing was done and nothing will be.", ASK_AGAIN),

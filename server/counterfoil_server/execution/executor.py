@@ -17,7 +17,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from counterfoil.canonical import canonical, parse_strict
-from counterfoil.errors import CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
+from counterfoil.errors import ASK_AGAIN, CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
 from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.keys import VerificationKey
@@ -204,7 +204,7 @@ class Executor:
         if previewed.facts is None:
             raise OrderRefused(previewed.refusal)
         if operation.comparable(previewed.facts) != comparable_of(operation, envelope):
-            raise OrderRefused("The facts have changed since they were approved.", "Make a new request.")
+            raise OrderRefused("The facts have changed since they were approved.", ASK_AGAIN)
         return previewed.facts
 
     async def _ask_policy(self, proven: Proven, facts: Facts) -> None:

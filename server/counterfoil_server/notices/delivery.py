@@ -18,7 +18,7 @@ from typing import Protocol
 import anyio
 
 from counterfoil.errors import CounterfoilError, StoreFailed
-from counterfoil.recipients import APPROVE, EXECUTED, OBJECT, SETTLE
+from counterfoil.recipients import APPROVE, OBJECT, SETTLE, UNCERTAIN
 from counterfoil.store import NO_LONGER_NEEDED, Notice, Store
 from counterfoil.tickets import STOPPABLE, State, Ticket
 from counterfoil_server.notices.messages import LINK_LIFETIME, Message, compose
@@ -43,12 +43,13 @@ class DeliveredLink(Protocol):
 @dataclass(frozen=True, slots=True)
 class Described:
     """What a message may say of a notice. ``at``: when it was requested or done (Unix seconds); ``contact``: whom to
-    ask, in the organisation's words."""
+    ask, in the organisation's words; ``looked_into``: somebody is named who finds out what became of it."""
 
     organisation: str
     title: str
     at: int
     contact: str | None = None
+    looked_into: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,7 @@ class Delivery:
             link=link.url,
             code=link.code,
             due=ticket.hold_until if ticket and ticket.state is State.HELD else None,
-            certain=ticket is not None and ticket.state is State.EXECUTED,
+            looked_into=described.looked_into,
             refused=ticket is not None and ticket.refusal is not None,
             link_lifetime=self._link_lifetime,
         )
@@ -216,15 +217,14 @@ class Delivery:
 
 
 def no_longer_needed(notice: Notice, ticket: Ticket | None, now: int) -> str | None:
-    """Why this must not be sent any more, or None. What was done, or may have been, is always told."""
+    """Why this must not be sent any more, or None. What was done is always told; of what may have been done, what is
+    known by then has a message of its own."""
     state = ticket.state if ticket else None
-    if notice.kind == EXECUTED:
-        return f"{NO_LONGER_NEEDED}: it was found that nothing was done." if state is State.NOT_EXECUTED else None
-    if notice.kind not in (APPROVE, OBJECT, SETTLE):
+    if notice.kind not in (APPROVE, OBJECT, SETTLE, UNCERTAIN):
         return None
     if ticket is None or state is None:
         return f"{NO_LONGER_NEEDED}: there is no such request."
-    if notice.kind == SETTLE:
+    if notice.kind in (SETTLE, UNCERTAIN):
         return None if state is State.UNKNOWN else f"{NO_LONGER_NEEDED}: the outcome is known."
     if state not in STOPPABLE:
         return f"{NO_LONGER_NEEDED}: the request is {state.value.replace('_', ' ')}."

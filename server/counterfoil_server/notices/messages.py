@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from counterfoil.display import visible
-from counterfoil.errors import DeskError, SettingsError
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
+from counterfoil.errors import ASK_AGAIN, DeskError, SettingsError
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, NOT_DONE, OBJECT, SETTLE, UNCERTAIN
 from counterfoil.rungs import duration
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ SIGNATURE = "-- \n"
 """What mail programs know the end of a text by (RFC 3676, section 4.3)."""
 LINK_LIFETIME = 600
 """Seconds for which a link works, by default."""
+NOT_TRIED_AGAIN = "It is not tried again by itself."
 
 
 @cache
@@ -74,16 +75,16 @@ def compose(
     code: str | None = None,
     contact: str | None = None,
     due: int | None = None,
-    certain: bool = True,
+    looked_into: bool = False,
     refused: bool = False,
     link_lifetime: int = LINK_LIFETIME,
 ) -> Message:
     """The message of one of the kinds of ``recipients.py``.
 
     ``at`` is when it was requested or done and ``due`` when it will be carried out unless stopped (Unix seconds,
-    shown in UTC); ``contact`` says in the organisation's words whom to ask; ``certain`` False means that nobody knows
-    whether it was carried out; ``refused`` that nobody can approve it. Raises DeskError for a name or title that a
-    subject cannot carry, SettingsError for a link that is none, ValueError where a kind lacks its link or code.
+    shown in UTC); ``contact`` says in the organisation's words whom to ask; ``looked_into`` means that somebody is
+    named who finds out what nobody knows; ``refused`` that nobody can approve it. Raises DeskError for a name or title
+    that a subject cannot carry, SettingsError for a link that is none, ValueError where a kind lacks its link or code.
     """
     organisation, title = one_line(organisation, "organisation's name"), one_line(title, "operation's title")
     contact = one_line(contact, "contact") if contact else f"{organisation} in the way you usually do"
@@ -97,8 +98,19 @@ def compose(
         subject = f'{organisation}: you can stop "{title}"'
         parts = _object(organisation, request, link, code, contact, due, link_lifetime)
     elif kind == EXECUTED:
-        subject = f'{organisation}: "{title}" {"was" if certain else "may have been"} carried out'
-        parts = _executed(organisation, request, link, contact, certain)
+        subject = f'{organisation}: "{title}" was carried out'
+        told = f"{organisation} has carried out this request:"
+        parts = _told(told, request, link, "Nothing more is needed from you.", contact)
+        code = None
+    elif kind == UNCERTAIN:
+        subject = f'{organisation}: "{title}" may have been carried out'
+        told = f"{organisation} started to carry out this request, and cannot tell yet whether it took effect:"
+        parts = _told(told, request, link, NOT_TRIED_AGAIN + (" It is being looked into." * looked_into), contact)
+        code = None
+    elif kind == NOT_DONE:
+        subject = f'{organisation}: "{title}" was not carried out'
+        told = f"{organisation} could not tell whether this request took effect, and found out that nothing was done:"
+        parts = _told(told, request, link, f"{NOT_TRIED_AGAIN} {ASK_AGAIN}", contact)
         code = None
     elif kind == SETTLE:
         subject = f'{organisation}: find out whether "{title}" happened'
@@ -203,14 +215,8 @@ def _object(
     ]
 
 
-def _executed(organisation: str, request: list[Part], link: str | None, contact: str, certain: bool) -> list[Part]:
-    told = f"{organisation} has carried out this request:"
-    if not certain:
-        told = f"{organisation} started to carry out this request, and cannot tell yet whether it took effect:"
+def _told(told: str, request: list[Part], link: str | None, after: str, contact: str) -> list[Part]:
     see = [Part("text", "You can read it here:"), Part("link", link)] if link else []
-    after = (
-        "Nothing more is needed from you." if certain else "It is not tried again by itself; our staff look into it."
-    )
     return [
         Part("text", told),
         *request,

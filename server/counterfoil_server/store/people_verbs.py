@@ -55,8 +55,10 @@ def add_enrolment(
     credential: str,
     leaf: LeafDraft,
     notices: Sequence[NoticeDraft],
+    asked: Sequence[tuple[str, NoticeDraft]],
 ) -> None:
-    """Append the record and what tells of it; an invitation and a credential serve once."""
+    """Append the record, what tells of it and what it makes possible to ask; an invitation and a credential serve
+    once."""
     inserted = transaction.change(
         "INSERT INTO enrolment (credential, invitation, record) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
         (credential, invitation, record),
@@ -66,6 +68,8 @@ def add_enrolment(
     transaction.change("DELETE FROM secret WHERE kind = 'invitation' AND digest = ?", (invitation,))
     transaction.write_leaf(leaf)
     insert_notices(transaction, None, notices)
+    for ticket, draft in asked:
+        insert_notices(transaction, ticket, [draft])
 
 
 ROSTER_SIZE = "SELECT (SELECT max(version) FROM roster_record), (SELECT max(number) FROM enrolment)"
@@ -124,10 +128,19 @@ class PeopleVerbs(Verbs):
         return int(records or 0), int(enrolments or 0)
 
     async def add_enrolment(
-        self, record: str, *, invitation: str, credential: str, leaf: LeafDraft, notices: Sequence[NoticeDraft] = ()
+        self,
+        record: str,
+        *,
+        invitation: str,
+        credential: str,
+        leaf: LeafDraft,
+        notices: Sequence[NoticeDraft] = (),
+        asked: Sequence[tuple[str, NoticeDraft]] = (),
     ) -> None:
         """Append an enrolment and spend the invitation; raises LinkRefused when that or the credential was used."""
-        await self._write(lambda transaction: add_enrolment(transaction, record, invitation, credential, leaf, notices))
+        await self._write(
+            lambda transaction: add_enrolment(transaction, record, invitation, credential, leaf, notices, asked)
+        )
 
     async def enrolments(self) -> list[str]:
         """In order."""

@@ -75,12 +75,15 @@ def scaled(amount: Decimal | None) -> int | None:
 
 
 def counters_query(states: Iterable[State]) -> str:
-    """Count of all and sums in one currency over ``states``; for (account, operation, currency, since, excluded)."""
+    """Count of all and sums in one currency over ``states``; for (account, operation, currency, since, excluded).
+
+    What nobody can approve is not counted: asking for it must not use up what the account's holder may have.
+    """
     return (
         f"SELECT count(*), sum(iif(currency IS ?3, amount / {_HALF}, 0)), "  # noqa: S608 - constants
         f"sum(iif(currency IS ?3, amount % {_HALF}, 0)) FROM ticket "
         "WHERE account = ?1 AND operation = ?2 AND coalesce(redeemed_at, requested_at) >= ?4 "
-        f"AND planned = 1 AND id <> ?5 AND state IN {spelled(states)}"
+        f"AND planned = 1 AND refusal IS NULL AND id <> ?5 AND state IN {spelled(states)}"
     )
 
 

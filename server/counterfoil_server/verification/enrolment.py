@@ -3,6 +3,7 @@
 The address holds the invitation's secret, which is stored nowhere: the roster holds its verification key. Two
 gestures: the first makes the passkey, with the second it signs its own enrolment, as the invitation's secret does.
 Unknown, spent and expired invitations look alike (T32). Every channel that the person was ever invited with is told.
+With a first passkey the person is also asked about what waits for them already.
 """
 
 from __future__ import annotations
@@ -139,12 +140,19 @@ class Enrol:
             credential=enrolment.credential,
             leaf=leaves.administered("enrol", person=enrolment.person, credential=enrolment.credential),
             notices=told_of(invited),
+            asked=await self._asked(invited),
         )
+        self._parts.decided()
         return JSONResponse({"location": "/enrolled"})
 
     async def done(self, request: Request) -> Response:
         """What the person can do now; says nothing about anyone, so it needs no session."""
         return self._parts.pages.page("enrolled.html")
+
+    async def _asked(self, invited: Invited) -> list[tuple[str, NoticeDraft]]:
+        """What waits for somebody who could not decide before: the messages of that time were of no use to them."""
+        person, roster = invited.roster.people[invited.invitation.person], invited.roster
+        return [] if roster.credentials_of(person.id) else await self._parts.authority.waiting_for(person, roster)
 
     async def _invited(self, request: Request) -> Invited:
         """The invitation that the address opens; raises :class:`LinkRefused` for every other address alike."""

@@ -17,7 +17,7 @@ from counterfoil_server.verification.sessions import Sessions
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Made once by ``Verification``. ``decided`` is called after every decision."""
+    """Made once by ``Verification``. ``decided`` is called after every decision and enrolment."""
 
     authority: Authority
     organisation: str

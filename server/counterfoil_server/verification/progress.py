@@ -13,9 +13,7 @@ from counterfoil.authority import Authority, View
 from counterfoil.canonical import parse_strict
 from counterfoil.display import visible
 from counterfoil.errors import BadJSON, CounterfoilError
-from counterfoil.rungs import Rung
 from counterfoil.tickets import State, Ticket
-from counterfoil.values import ASSURANCES
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +51,10 @@ async def progress_of(authority: Authority, view: View) -> Progress:
         case State.EXECUTED:
             return Progress("good", "Done", _receipt(ticket) or ("It was carried out.",), final=True)
         case State.UNKNOWN:
-            words = "The organisation is finding out whether it was carried out. It is not tried again by itself."
-            return Progress("unsure", "The outcome is not known yet", (words,))
+            told = ["It may or may not have been carried out.", "It is not tried again by itself."]
+            if authority.judge.desk.can_settle(ticket.operation):
+                told.append("It is being looked into.")
+            return Progress("unsure", "The outcome is not known yet", tuple(told))
         case _:
             return Progress("stopped", *_stopped(view), final=True)
 
@@ -65,22 +65,11 @@ async def still_needed(authority: Authority, ticket: Ticket) -> list[str]:
         evidence = await authority.judge.evidence(ticket, await authority.store.statements(ticket.id))
     except CounterfoilError:
         return []
-    return [missing(rung, evidence.reached).in_words() for rung in ticket.envelope.requirements]
+    return [rung.beyond(evidence.reached).in_words() for rung in ticket.envelope.requirements]
 
 
 def _needed(clauses: list[str]) -> tuple[str, ...]:
     return (f"Still needed: {'; or '.join(clauses)}.",) if clauses else ()
-
-
-def missing(rung: Rung, reached: Rung) -> Rung:
-    """What ``rung`` asks for beyond what was ``reached``."""
-    recognised = ASSURANCES.index(reached.holder) >= ASSURANCES.index(rung.holder)
-    lacking = {role: count - reached.staff.get(role, 0) for role, count in rung.staff.items()}
-    return Rung(
-        holder="none" if recognised else rung.holder,
-        staff={role: count for role, count in lacking.items() if count > 0},
-        hold=rung.hold,
-    )
 
 
 def _stopped(view: View) -> tuple[str, tuple[str, ...]]:

@@ -83,6 +83,7 @@ async def test_an_unknown_ticket_says_who_can_settle_it_and_whom_a_message_has_r
     said = office.run("tickets", "show", ticket, width=200).said
     assert f"{fay}, who was told" in said
     assert "asked to find out whether it happened; sent" in said
+    assert "told that it may have been done; sent" in said
 
 
 async def test_those_who_can_settle_it_are_sent_a_new_link(office: Office) -> None:
@@ -137,11 +138,16 @@ def test_policy_check_and_doctor_say_who_settles_and_what_stays_unknown_for_good
     assert found["settling"]["status"] == "warning"
     assert "pay" in found["settling"]["says"]
     assert office.json("policy", "check")["operations"][0]["settled_by"] is None
+    assert (
+        "An unknown outcome stays unknown for good. Give the operation a lookup" in office.run("policy", "check").said
+    )
     names_settlers(office)
     found = {check["check"]: check for check in office.run("doctor", "--json").json}
     assert found["settling"]["status"] == "ok"
     assert office.json("policy", "check")["operations"][0]["settled_by"] == "finance"
-    assert "a person with the role finance" in office.run("policy", "check").said
+    said = office.run("policy", "check").said
+    assert "a person with the role finance" in said
+    assert "stays unknown" not in said
 
 
 def test_a_desk_that_names_a_role_it_does_not_have_is_refused(office: Office) -> None:

@@ -39,6 +39,17 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
         assert await call(session, "ticket_status", ticket=ticket) == cancelled
 
 
+async def test_that_an_outcome_is_looked_into_is_said_only_where_somebody_is_named(world: World) -> None:
+    async with world.client("2025-06-18") as session:
+        ticket = await requested(session)
+        await world.claim(ticket)
+        await world.step(ticket, Event.REPORT_UNKNOWN)
+        assert "looked into" not in words(await call(session, "ticket_status", ticket=ticket))
+        world.authority.judge.desk.settled_by = "finance"
+        told = words(await call(session, "ticket_status", ticket=ticket))
+        assert "It may or may not have happened. It is being looked into. Tell the user exactly that." in told
+
+
 @pytest.mark.parametrize(
     ("events", "outcome", "executed", "said"),
     [
@@ -48,8 +59,7 @@ async def test_a_ticket_is_cancelled_once_and_stays_so(world: World, era: str) -
         ((Event.REDEEM, Event.REPORT_NOT_EXECUTED), '{"reason":"The tide is too low."}', False, "The tide is too low."),
         (
             (Event.REDEEM, Event.REPORT_UNKNOWN), '{"reason":"It hung."}', None,
-            "It may or may not have happened; staff are looking into it. Tell the user exactly that. "
-            "Do not request it again",
+            "It may or may not have happened. Tell the user exactly that. Do not request it again",
         ),
         ((Event.DECLINE,), '{"reason":"Fraud score 97."}', False, "It was declined: nothing was done"),
         ((Event.EXPIRE,), None, False, "It expired before it was confirmed"),

@@ -24,7 +24,7 @@ from counterfoil import Account, Contact, Desk, Execution, Facts, Money, Receipt
 from counterfoil.authority import Requester
 from counterfoil.canonical import b64, canonical
 from counterfoil.evidence import SignedStatement
-from counterfoil.recipients import EXECUTED
+from counterfoil.recipients import EXECUTED, UNCERTAIN
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.app import Parts, open_parts
 from counterfoil_server.config import Configuration, Settings
@@ -218,5 +218,5 @@ async def restart(folder: Path, with_lookup: bool) -> Found:
         await parts.executor.follow_log()
         tickets = await parts.store.tickets()
         assert len(tickets) <= 1
-        told = [notice for notice in await parts.store.notices() if notice.kind == EXECUTED]
+        told = [notice for notice in await parts.store.notices() if notice.kind in (EXECUTED, UNCERTAIN)]
         return Found(tickets[0].state if tickets else None, len(BANK.payments()), len(told))

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from counterfoil.errors import DeskError, SettingsError
-from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, OBJECT, SETTLE
+from counterfoil.recipients import APPROVE, ENROLLED, EXECUTED, NOT_DONE, OBJECT, SETTLE, UNCERTAIN
 from counterfoil_server.notices.messages import Message, compose
 
+KINDS = [APPROVE, OBJECT, EXECUTED, UNCERTAIN, NOT_DONE, SETTLE, ENROLLED]
 AT = 1_790_000_000
 LINK = "https://acme.example/l/Yx3_secret"
 
@@ -97,10 +98,23 @@ def test_an_execution_is_told_with_whom_to_contact() -> None:
 
 
 def test_an_unknown_outcome_is_never_told_as_done() -> None:
-    unknown = message(EXECUTED, certain=False)
+    unknown = message(UNCERTAIN)
     assert unknown.subject == 'Acme support: "Refund an order" may have been carried out'
     assert "has carried out" not in squeezed(unknown.text)
     assert "cannot tell yet whether it took effect" in squeezed(unknown.text)
+
+
+def test_that_it_is_looked_into_is_said_only_where_somebody_is_named() -> None:
+    assert "It is not tried again by itself. Was it not you" in squeezed(message(UNCERTAIN).text)
+    assert "It is being looked into." in squeezed(message(UNCERTAIN, looked_into=True).text)
+    assert "staff" not in message(UNCERTAIN, looked_into=True).text
+
+
+def test_what_was_uncertain_and_did_not_happen_is_told_with_when_it_can_be_asked_for_again() -> None:
+    told = message(NOT_DONE)
+    assert told.subject == 'Acme support: "Refund an order" was not carried out'
+    assert "found out that nothing was done" in squeezed(told.text)
+    assert "24 hours after it was first asked for" in squeezed(told.text)
 
 
 def test_whoever_can_find_out_is_asked_and_told_that_opening_the_link_changes_nothing() -> None:
@@ -126,7 +140,7 @@ def test_a_new_passkey_is_told_with_what_to_do_if_it_was_somebody_else() -> None
     assert added.link is None
 
 
-@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, SETTLE, ENROLLED])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_html_says_the_same_as_the_plain_text(kind: str) -> None:
     composed = message(kind)
     page = Words(composed.html)
@@ -135,7 +149,7 @@ def test_the_html_says_the_same_as_the_plain_text(kind: str) -> None:
     assert not {"script", "img", "form", "style", "iframe"} & set(page.tags)
 
 
-@pytest.mark.parametrize("kind", [APPROVE, OBJECT, EXECUTED, SETTLE, ENROLLED])
+@pytest.mark.parametrize("kind", KINDS)
 def test_lines_of_the_plain_text_fit_into_a_mail(kind: str) -> None:
     assert max(map(len, message(kind, title="Refund " * 30).text.splitlines())) <= 78
 

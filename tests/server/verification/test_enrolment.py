@@ -43,6 +43,25 @@ async def test_every_channel_of_the_person_is_told_the_former_ones_too(world: Wo
     assert {(notice.recipient, notice.ticket) for notice in told} == {(ANA, None)}
 
 
+async def test_a_request_made_before_the_holder_had_a_passkey_waits_for_them(world: World) -> None:
+    ticket = await world.request()
+    assert await world.notices(recipients.APPROVE, ticket) == []
+    ana, before = world.client(), len(world.decided)
+    await ana.enrol(await world.invite(ANA))
+    (asked,) = await world.notices(recipients.APPROVE, ticket)
+    assert (asked.recipient, asked.address, asked.seat) == (ANA, "ana@new.example", "holder")
+    assert len(world.decided) == before + 1
+    await ana.open_and_decide(await world.link(ticket), "approve", world.authority.match_code(ticket.id))
+    assert await world.state(ticket) == "approved"
+
+
+async def test_another_passkey_asks_about_nothing_that_was_asked_before(world: World) -> None:
+    await world.enrolled(ANA)
+    ticket = await world.request()
+    await world.client().enrol(await world.invite(ANA))
+    assert len(await world.notices(recipients.APPROVE, ticket)) == 1
+
+
 async def test_spent_expired_ended_and_unknown_invitations_look_alike(world: World) -> None:
     spent, expired, ended = await world.invite(ANA), await world.invite(BO, life=60), await world.invite(FAY)
     await world.client().enrol(spent)

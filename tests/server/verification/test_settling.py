@@ -74,6 +74,10 @@ async def test_the_holder_sees_that_a_person_established_it_and_never_who(world:
     ticket = await world.unknown()
     ana = world.clients[0]
     assert (await ana.status())["headline"] == "The outcome is not known yet"
+    assert "It is being looked into." in (await ana.status())["details"]
+    world.authority.judge.desk.settled_by = None
+    assert "It is being looked into." not in (await ana.status())["details"]
+    world.authority.judge.desk.settled_by = "finance"
     await fay.open_and_settle(await world.settling(ticket), "executed", "RF-2291")
     status = await ana.status()
     assert (status["headline"], status["details"]) == ("Done", [HAPPENED, "Reference: RF-2291"])
