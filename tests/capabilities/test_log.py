@@ -95,6 +95,16 @@ def test_events_and_groups_are_plain_words(name: str) -> None:
         LeafDraft("event", None, {name: 1})
 
 
+def test_two_equal_drafts_have_salts_of_their_own_in_parts_and_opening() -> None:
+    first, second = (stepped(Event.CANCEL, "cf_1", why="moved away") for _ in range(2))
+    assert first == second
+    assert first.salt != second.salt
+    assert first.parts != second.parts
+    assert first.opening != second.opening
+    again = LeafDraft(first.event, first.ticket, first.groups, salt=first.salt)
+    assert (again.parts, again.opening) == (first.parts, first.opening)
+
+
 def test_an_untouched_chain_verifies() -> None:
     check(chain(5))
 

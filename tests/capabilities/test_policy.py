@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
@@ -11,8 +12,8 @@ from typing import Any
 import cedarpy
 import pytest
 
-from counterfoil.asking import Question
-from counterfoil.cedar_schema import cedar_schema
+from counterfoil.asking import Asking, Question, Reads
+from counterfoil.cedar_schema import cedar_schema, resources
 from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
 from counterfoil.policy import FAILED, FORBIDDEN, NO_EVIDENCE, NOTHING_PERMITS, Policy
@@ -295,6 +296,14 @@ def test_the_account_is_the_one_found_and_never_the_hint() -> None:
     assert not named.allows(replace(asked(arguments={"account": "A-1"}), account=None), LINK).allowed
 
 
+def test_an_unknown_account_is_nobodys_account() -> None:
+    unknown = replace(asked(), account=None)
+    assert load(permit('context.holder_link && resource.account == Account::""')).allows(unknown, LINK).allowed
+    assert not load(permit('context.holder_link && resource.account == Account::""')).allows(asked(), LINK).allowed
+    exempt = load(permit('context.holder_link && resource.account != Account::"A-1"'))
+    assert exempt.allows(unknown, LINK).allowed
+
+
 def test_the_principal_is_taken_literally() -> None:
     named = load(permit('context.holder_link && principal == Agent::"a\\"b"'))
     assert named.allows(replace(asked(), principal='a"b'), LINK).allowed
@@ -407,6 +416,72 @@ def test_a_whole_that_a_rule_reads_is_given_whole(rule: str) -> None:
     assert set(asked().facts) - {"guard"} <= set(resource["attrs"]["facts"])
 
 
+# What Cedar is given and what there is --------------------------------------------------------------------------------
+
+CONDITIONS = (
+    "resource.facts.locked", 'resource["facts"]["lock\\u{65}d"]', "resource.facts.fraud > 80",
+    "resource.facts has guard", "resource has facts.guard", 'resource.facts has "gu\\u{61}rd"',
+    'resource has "arguments"', "resource.facts has locked", "resource.facts has refundable.currency",
+    'resource.facts has guard && resource.facts.guard == "v7"', "resource.arguments.notify",
+    'resource.facts has refundable && resource.facts.refundable.currency == "EUR"',
+    "resource.arguments.amount has currency", 'resource.arguments.amount.value.greaterThan(decimal("50.00"))',
+    'resource.arguments.amount.currency == "EUR"', "resource.arguments.amount == resource.facts.refundable",
+    '(if resource.facts.locked then resource.arguments.amount else resource.facts.refundable).currency == "EUR"',
+    "{a: resource.facts}.a.locked", "[resource.facts.fraud, 3].contains(3)", 'resource.arguments.order_id like "O-*"',
+    "[resource.arguments.amount].contains(resource.facts.refundable)", "resource.facts == resource.facts",
+    'resource.account == Account::"A-1"', 'resource.account in Account::"A-1"', "resource.account is Account",
+    "resource is Refund", "resource == resource", "[resource].contains(resource)", "{x: resource}.x.facts.locked",
+    "(if true then resource else resource).facts.locked", 'principal == Agent::"local:host"',
+    "context.counters.count_24h > 2", 'context.counters.total_24h.lessThan(decimal("100.00"))',
+    "context.counters == context.counters", "{x: context.counters}.x.count_24h > 2",
+)  # fmt: skip
+"""What a rule may ask that is no evidence: by every way to a value that Cedar knows."""
+
+QUESTIONS = [
+    asked(value, facts=facts, counters=counters, tainted=tainted, unguarded=tainted)
+    for value in ("1.00", "49.00", "80.00")
+    for facts in ({}, {"guard": None}, {"locked": True}, {"fraud": 90}, {"fraud": 2**63 - 1, "guard": "v8"})
+    for counters in (Counters(0, Decimal(0)), Counters(5, Decimal(100)))
+    for tainted in (False, True)
+]
+
+
+def with_everything(policy: Policy) -> Policy:
+    """The policy where Cedar is given all there is, whether a rule reads it or not."""
+    everything, roles = Reads(frozenset({("resource",), ("context",)})), tuple(policy.desk.roles)
+    found = resources(policy.desk).values()
+    actions = {
+        name: Asking(name, each, everything, roles) for each in found for name in (each.execute, each.unattended)
+    }
+    return replace(policy, actions=actions)
+
+
+def condition(chance: random.Random) -> str:
+    chosen = chance.sample(CONDITIONS, chance.randint(1, 3))
+    return chance.choice((" && ", " || ")).join(f"{chance.choice(('!', ''))}({each})" for each in chosen)
+
+
+def a_policy(chance: random.Random) -> Policy:
+    heads = ('action == Action::"refund"', 'action in [Action::"refund", Action::"refund/unattended"]', "action")
+    text = permit(f"context.holder_passkey && ({condition(chance)})") + permit(condition(chance), "refund/unattended")
+    text += permit(f"context.holder_link && context.staff.finance >= 1 && ({condition(chance)})")
+    for head in chance.sample(heads, 2):
+        text += f"forbid(principal, {head}, resource) when {{ resource is Refund && ({condition(chance)}) }};"
+    return load(text)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_what_is_left_out_for_cedar_changes_no_answer(seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same policies each time
+    narrowed = a_policy(chance)
+    full = with_everything(narrowed)
+    for question in chance.sample(QUESTIONS, 8):
+        for evidence in (LINK, PASSKEY, Rung(holder="passkey", code=True, staff={"finance": 1}, hold=4000)):
+            assert narrowed.allows(question, evidence) == full.allows(question, evidence)
+        assert narrowed.requirements(question) == full.requirements(question)
+        assert narrowed.unattended(question) == full.unattended(question)
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -483,6 +558,35 @@ def test_a_wrong_policy_does_not_load(text: str, happened: str) -> None:
     assert happened in caught.value.happened
     assert caught.value.happened.startswith("policy.cedar")
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("operation", "asked_for", "happened"),
+    [
+        ("refund", "resource.arguments.amount has curency", "resource.arguments.amount.curency"),
+        ("refund", "resource.facts.refundable has vlaue", "resource.facts.refundable.vlaue"),
+        ("refund", "resource.facts has refundable.curency", "resource.facts.refundable.curency"),
+        ("refund", "resource.account has frozen", "resource.account.frozen"),
+        ("refund", "(if true then resource.facts else resource.facts) has lockd", "than the resource"),
+        ("refund", "principal has owner", "than the resource"),
+        ("refund", "context has staf", "than the resource"),
+        ("refund", "context.counters has total24h", "than the resource"),
+        ("refund", "{a: 1} has b", "than the resource"),
+        (
+            "close_account",
+            'context.counters has total_24h && context.counters.total_24h.greaterThan(decimal("5.00"))',
+            "than the resource",
+        ),
+    ],
+)  # fmt: skip
+def test_a_forbid_that_a_misspelled_has_would_keep_from_ever_applying_does_not_load(
+    operation: str, asked_for: str, happened: str
+) -> None:
+    text = f'forbid(principal, action == Action::"{operation}", resource) when {{ {asked_for} }};'
+    with pytest.raises(PolicyError) as caught:
+        load(permit("context.holder_link", operation) + text)
+    assert "the forbid asks whether" in caught.value.happened
+    assert happened in caught.value.happened
 
 
 def test_a_refusal_names_the_source_the_line_and_the_id() -> None:

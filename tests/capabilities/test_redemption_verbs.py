@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1
 
 from capabilities.world import EXECUTOR, ISSUER, PARTY, START, World
-from counterfoil.authority import Requester
+from counterfoil.authority import Authority, Requester
 from counterfoil.canonical import b64, canonical, parse_strict, unb64
 from counterfoil.errors import (
     CapabilityRefused,
@@ -301,24 +301,41 @@ async def test_who_was_ended_after_signing_redeems_nothing(world: World, what: s
         await world.authority.deliver(ticket.id)
 
 
-async def test_T45_small_refunds_approved_at_once_do_not_add_up_to_a_large_one(world: World) -> None:
-    """Both were asked for when nothing was counted yet; the policy of redemption counts what was redeemed since."""
-    authority = world.with_policy(
+def at_most_a_day(amount: str) -> str:
+    """A policy by which the holder alone may have so much a day."""
+    return (
         'permit(principal is Agent, action == Action::"refund", resource) when { context.holder_passkey && '
-        'context.code_typed && context.counters.total_24h.lessThanOrEqual(decimal("98.00")) };'
+        f'context.code_typed && context.counters.total_24h.lessThanOrEqual(decimal("{amount}")) }};'
     )
+
+
+async def approved_at_once(world: World) -> tuple[Authority, Ticket, Ticket]:
+    """Two refunds of 49 EUR, asked for and approved when nothing was counted yet; and the authority of a policy that
+    allows 50 a day."""
+    lenient, stricter = world.with_policy(at_most_a_day("98.00")), world.with_policy(at_most_a_day("50.00"))
     body = canonical({"account": "A-1", "order_id": "O-1", "amount": {"value": "49.00", "currency": "EUR"}})
-    first, second = [await authority.request(Requester(name), "refund", body) for name in ("agent", "other")]
-    stricter = world.with_policy(
-        'permit(principal is Agent, action == Action::"refund", resource) when { context.holder_passkey && '
-        'context.code_typed && context.counters.total_24h.lessThanOrEqual(decimal("50.00")) };'
-    )
+    first, second = [await lenient.request(Requester(name), "refund", body) for name in ("agent", "other")]
     for ticket in (first, second):
         await world.approve(ticket, "ann")
+    return stricter, first, second
+
+
+async def test_T45_small_refunds_approved_at_once_do_not_add_up_to_a_large_one(world: World) -> None:
+    """The policy of redemption counts what was redeemed since."""
+    stricter, first, second = await approved_at_once(world)
     delivered = await asyncio.gather(*(stricter.deliver(ticket.id) for ticket in (first, second)))
     assert sorted(result is None for result in delivered) == [False, True]
     states = {(await world.now(ticket)).state for ticket in (first, second)}
     assert states == {State.EXECUTING, State.DECLINED}
+
+
+@pytest.mark.parametrize("event", [Event.REPORT_EXECUTED, Event.REPORT_UNKNOWN])
+async def test_T45_a_redemption_counts_what_happened_and_what_may_have_happened(world: World, event: Event) -> None:
+    stricter, first, second = await approved_at_once(world)
+    assert await stricter.deliver(first.id) is not None
+    await stricter.report(first.id, event, {})
+    assert await stricter.deliver(second.id) is None
+    assert (await world.now(second)).state is State.DECLINED
 
 
 async def test_T45_what_had_no_effect_frees_the_counter_and_what_may_have_had_one_does_not(world: World) -> None:

@@ -37,6 +37,8 @@ from counterfoil.tickets import STOPPABLE, Event, State, Ticket
 
 Outcome = dict[str, Any]
 
+FINDINGS: tuple[Found, ...] = ("executed", "not_executed")
+
 
 def outcome(ticket: Ticket) -> Outcome:
     value: Outcome = json.loads(ticket.outcome or "{}")
@@ -47,10 +49,13 @@ async def kinds(world: World, ticket: Ticket, kind: str) -> list[str]:
     return [notice.recipient for notice in await world.store.notices(ticket.id) if notice.kind == kind]
 
 
-async def forged(world: World, ticket: Ticket, signer: str = "fay", /, **changes: Any) -> SignedStatement:
+async def forged(
+    world: World, ticket: Ticket, signer: str = "fay", /, by: str = "fay", **changes: Any
+) -> SignedStatement:
     """A settlement with fields that the authority never wrote, signed by the signer's own passkey, whose nonce an
-    attacker with the database has put there: every other check must hold by itself."""
-    genuine = await world.finding(ticket, "fay")
+    attacker with the database has put there: every other check must hold by itself. It is made of a genuine one of
+    ``by``."""
+    genuine = await world.finding(ticket, by)
     settlement = Settlement.from_bytes(genuine.statement).model_copy(
         update={"person": signer, "credential": world.passkeys[signer].credential, "nonce": b64(b"f" * 32)} | changes
     )
@@ -105,8 +110,7 @@ async def test_without_a_reference_the_outcome_has_none(world: World) -> None:
 
 
 async def test_nothing_that_is_recorded_as_outcome_says_who_it_was(world: World) -> None:
-    findings: tuple[Found, ...] = ("executed", "not_executed")
-    for found in findings:
+    for found in FINDINGS:
         ticket = await world.unknown(order_id="O-1", amount={"value": f"{len(found)}.00", "currency": "EUR"})
         settled = await world.settle(ticket, "fay", found)
         assert "fay" not in (settled.outcome or "").lower()
@@ -223,6 +227,37 @@ async def test_T05_whoever_stands_behind_the_request_never_settles_it(world: Wor
     assert (await world.settle(ticket, "fay")).state is State.EXECUTED
 
 
+async def approved_by_staff_and_unknown(world: World, amount: str = "400.00") -> Ticket:
+    """A refund so large that fay of finance approved it too, of which nobody knows what came."""
+    asked = await world.request(amount={"value": amount, "currency": "EUR"})
+    ticket = await world.approve(asked, "ann", "fay")
+    assert await world.authority.deliver(ticket.id) is not None
+    return await world.authority.report(ticket.id, Event.REPORT_UNKNOWN, {"reason": "The connector hung."})
+
+
+async def test_invariant_5_who_approved_as_staff_neither_settles_nor_is_asked(world: World) -> None:
+    ticket = await approved_by_staff_and_unknown(world)
+    assert sorted(await kinds(world, ticket, SETTLE)) == ["fox", "ivo"]
+    assert await world.authority.settlers(ticket) == ("finance", ("fox", "ivo"))
+    for found in FINDINGS:
+        with pytest.raises(LinkRefused):
+            await world.finding(ticket, "fay", found)
+    signed = await forged(world, ticket, "fay", by="fox")
+    assert "approved it yourself" in await refused(world, ticket, signed, StatementRefused)
+    assert (await world.settle(ticket, "fox")).state is State.EXECUTED
+
+
+async def test_T45_who_approved_does_not_give_the_days_limit_back_alone(world: World) -> None:
+    """Of 500 EUR a day that one of finance may approve, fay approved 400 and would like to approve 400 again."""
+    ticket = await approved_by_staff_and_unknown(world)
+    with pytest.raises(LinkRefused):
+        await world.settle(ticket, "fay", "not_executed")
+    again = await world.request(amount={"value": "401.00", "currency": "EUR"})
+    again = await world.approve(again, "ann", "fay")
+    assert [rung.staff for rung in again.envelope.requirements] == [{"finance": 2}]
+    assert again.state is State.PENDING
+
+
 @pytest.mark.parametrize("seat", ["holder", "staff:identity", "staff:", "finance"])
 async def test_invariant_4_another_seat_settles_nothing(world: World, seat: str) -> None:
     ticket = await world.unknown()
@@ -294,12 +329,22 @@ async def test_T11_a_settlement_lives_ten_minutes(world: World) -> None:
 
 
 async def test_its_times_lie_after_the_effect_could_begin_and_no_longer_than_ten_minutes_apart(world: World) -> None:
+    approved = await world.approve(await world.request(), "ann")
     world.clock.at += 60
-    ticket = await world.unknown()
-    assert ticket.redeemed_at == START + 60
+    assert await world.authority.deliver(approved.id) is not None
+    ticket = await world.authority.report(approved.id, Event.REPORT_UNKNOWN, {})
+    assert (ticket.requested_at, ticket.redeemed_at) == (START, START + 60)
     for iat, exp in ((START + 59, START + 600), (START + 60, START + 661), (START + 61, START + 61)):
         signed = await forged(world, ticket, iat=iat, exp=exp)
         assert "times" in await refused(world, ticket, signed, StatementRefused)
+
+
+async def test_a_settlement_of_the_future_is_refused(world: World) -> None:
+    ticket = await world.unknown()
+    signed = await forged(world, ticket, iat=START + 1, exp=START + 500)
+    await refused(world, ticket, signed, Expired)
+    world.clock.at += 1
+    assert (await world.authority.settle(ticket.id, signed)).state is State.EXECUTED
 
 
 @pytest.mark.parametrize(
@@ -369,6 +414,14 @@ async def test_the_page_shows_the_request_and_what_is_known(world: World) -> Non
     assert {entry["label"] for entry in request["facts"]} >= {"Fraud score", "Locked"}
     amount = next(entry for entry in request["arguments"] if entry["label"] == "Amount")
     assert (amount["known"][0]["before"], amount["known"][0]["after"]) == ("1000.00", "less")
+
+
+async def test_T21_what_hides_in_the_reason_is_spelled_out(world: World) -> None:
+    ticket = await world.approve(await world.request(), "ann")
+    assert await world.authority.deliver(ticket.id) is not None
+    await world.authority.report(ticket.id, Event.REPORT_UNKNOWN, {"reason": "Failed: \u202egnuh rotcennoc"})
+    view = await world.authority.settlement_view(ticket.id, "fay")
+    assert view.content["reason"] == "Failed: \\u{202E}gnuh rotcennoc"
 
 
 async def test_what_was_shown_must_still_be_so_when_it_is_signed(world: World) -> None:

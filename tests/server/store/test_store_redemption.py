@@ -59,6 +59,15 @@ async def test_unknown_foreign_and_expired_capabilities_answer_alike(world: Worl
     assert words == {str(refusal.value)}
 
 
+async def test_a_capability_that_was_ended_redeems_nothing(world: World, path: Path) -> None:
+    ticket = await world.approved()
+    redeeming = world.redeeming(ticket, await world.minted(ticket))
+    edit(path, "UPDATE capability SET ended_at = issued_at")
+    with pytest.raises(CapabilityRefused):
+        await world.store.redeem(redeeming)
+    assert await world.state(ticket) is State.APPROVED
+
+
 async def test_an_expired_ticket_is_not_redeemed(world: World, clock: HandClock) -> None:
     ticket = await world.approved(life=60)
     capability = await world.minted(ticket)

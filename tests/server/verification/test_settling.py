@@ -114,6 +114,13 @@ async def test_the_page_shows_all_that_the_signature_says_it_showed(world: World
     assert "<b>SYSTEM" not in fay.page.html
 
 
+async def test_T38_whoever_settles_is_told_that_the_ai_had_read_what_strangers_wrote(world: World) -> None:
+    fay = await people(world)
+    for amount, tainted in (("20.00", True), ("21.00", False)):
+        await fay.sign_in(await world.settling(await world.unknown(amount, tainted=tainted)))
+        assert ("strangers may have written" in (await fay.read("/settle")).text) is tainted
+
+
 async def test_neither_finding_can_be_chosen_before_all_was_shown_and_neither_has_the_focus(world: World) -> None:
     fay, _ = await at_the_page(world)
     for name in ("happened", "not-happened"):
@@ -181,6 +188,22 @@ async def test_whoever_lost_the_role_meanwhile_is_shown_nothing_any_more(world: 
     with pytest.raises(PageRefused):
         await fay.read("/settle")
     assert await world.state(ticket) == "unknown"
+
+
+async def test_whoever_may_not_settle_any_more_gets_no_session(world: World) -> None:
+    fay = await people(world)
+    url = await world.settling(await world.unknown())
+    world.authority.judge.desk.settled_by = None
+    with pytest.raises(PageRefused, match="not for you"):
+        await fay.sign_in(url)
+    assert "counterfoil-settle" not in fay.http.cookies
+
+
+async def test_without_a_session_there_is_no_page(world: World) -> None:
+    for path in ("/settle", "/settle/later", "/settled"):
+        with pytest.raises(PageRefused, match="not signed in") as refused:
+            await world.client().read(path)
+        assert refused.value.status == 404
 
 
 # The signature --------------------------------------------------------------------------------------------------------
@@ -260,7 +283,13 @@ async def test_T17_another_sites_request_or_one_without_the_pages_token_is_refus
     for changed in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"x-form-token": "other"}):
         answer = await fay.http.post("/settle/statement", content=body, headers=fay.script_headers | changed)
         assert answer.status_code == 403
+    asked = await fay.post("/settle/statement", {"found": "executed", "reference": ""})
+    signed = json.dumps(fay.authenticator.get(asked, fay.origin))
+    for changed in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}, {"x-form-token": "other"}):
+        answer = await fay.http.post("/settle/signature", content=signed, headers=fay.script_headers | changed)
+        assert answer.status_code == 403
     assert await world.state(ticket) == "unknown"
+    assert (await fay.http.post("/settle/signature", content=signed, headers=fay.script_headers)).status_code == 200
 
 
 # Settled meanwhile ----------------------------------------------------------------------------------------------------
