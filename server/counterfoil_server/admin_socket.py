@@ -1,6 +1,6 @@
 """The private socket over which the command line reaches the process that owns the state folder.
 
-A Unix socket in the state folder, whose rights (0700) are the access control. One JSON object a line:
+A socket in the state folder (``private_socket.py``). One JSON object a line:
 ``{"verb": …, "arguments": {…}}`` is answered with ``{"ok": …}`` or ``{"error": {code, happened, remedy}}``.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from counterfoil.errors import BadArguments, CounterfoilError, StoreFailed
+from counterfoil_server import private_socket
 from counterfoil_server.administration import Administration
 
 logger = logging.getLogger(__name__)
@@ -24,31 +24,14 @@ logger = logging.getLogger(__name__)
 MAX_LINE = 1 << 20
 
 
-def socket_path(state: Path) -> str:
-    """Where the socket lies. Unix socket names hold about 100 bytes, so a long folder is named by a descriptor."""
-    path = str(state / "admin.sock")
-    if len(path.encode()) < 100:
-        return path
-    descriptor = os.open(state, os.O_PATH | os.O_DIRECTORY)
-    return f"/proc/self/fd/{descriptor}/admin.sock"
-
-
 async def serve(administration: Administration, state: Path) -> None:
     """Answer until cancelled."""
-    path = socket_path(state)
-    Path(path).unlink(missing_ok=True)
-    listener = await anyio.create_unix_listener(path, mode=0o600)
-    try:
-        await listener.serve(lambda stream: _answer(administration, stream))
-    finally:
-        with anyio.CancelScope(shield=True):
-            await listener.aclose()
-        Path(path).unlink(missing_ok=True)
+    await private_socket.serve(state, private_socket.ADMINISTRATION, lambda stream, _: _answer(administration, stream))
 
 
 async def call(state: Path, verb: str, arguments: dict[str, Any]) -> Any:
     """Run a verb in the owning process; raises the refusal it answers, or ConnectionError where nobody answers."""
-    async with await anyio.connect_unix(socket_path(state)) as stream:
+    async with await private_socket.connect(state, private_socket.ADMINISTRATION) as stream:
         await stream.send(json.dumps({"verb": verb, "arguments": arguments}).encode() + b"\n")
         text = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_LINE * 64)
     answer = json.loads(text)
@@ -58,21 +41,20 @@ async def call(state: Path, verb: str, arguments: dict[str, Any]) -> Any:
 
 
 async def _answer(administration: Administration, stream: SocketStream) -> None:
-    async with stream:
-        try:
-            line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_LINE)
-            request = json.loads(line)
-            answer = {"ok": await administration.call(str(request["verb"]), dict(request["arguments"]))}
-        except CounterfoilError as error:
-            answer = {"error": error.to_dict()}
-        except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError):
-            return
-        except (ValueError, KeyError, TypeError):
-            answer = {"error": BadArguments("The administration's request cannot be read.").to_dict()}
-        except Exception:
-            logger.exception("An administration verb failed")
-            answer = {"error": StoreFailed("The verb failed; the server's log says why.").to_dict()}
-        await stream.send(json.dumps(answer).encode() + b"\n")
+    try:
+        line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_LINE)
+        request = json.loads(line)
+        answer = {"ok": await administration.call(str(request["verb"]), dict(request["arguments"]))}
+    except CounterfoilError as error:
+        answer = {"error": error.to_dict()}
+    except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError):
+        return
+    except (ValueError, KeyError, TypeError):
+        answer = {"error": BadArguments("The administration's request cannot be read.").to_dict()}
+    except Exception:
+        logger.exception("An administration verb failed")
+        answer = {"error": StoreFailed("The verb failed; the server's log says why.").to_dict()}
+    await stream.send(json.dumps(answer).encode() + b"\n")
 
 
 def _refusal(values: dict[str, str]) -> CounterfoilError:

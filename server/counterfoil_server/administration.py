@@ -256,7 +256,7 @@ class Administration:
         ]
 
     async def principals_disable(self, *, name: str) -> JSONObject:
-        """Its token works no longer, from the next call on."""
+        """It can call no longer, from the next call on."""
         leaf = leaves.administered("principal_disabled", principal=name)
         await self._authority.store.disable_principal(name, leaf)
         self._forget_principals()

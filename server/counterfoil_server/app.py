@@ -31,7 +31,7 @@ from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps, Notice
 from counterfoil.tickets import Event
-from counterfoil_server import admin_socket, key_files
+from counterfoil_server import admin_socket, key_files, private_socket
 from counterfoil_server.administration import Administration
 from counterfoil_server.config import Configuration
 from counterfoil_server.conversation import Conversation
@@ -220,6 +220,12 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
         async with parts.conversation.lifespan(), anyio.create_task_group() as group:
             group.start_soon(parts.dispatcher.run)
             group.start_soon(admin_socket.serve, parts.administration, parts.configuration.state)
+            await group.start(
+                private_socket.serve,
+                parts.configuration.state,
+                private_socket.CONVERSATION,
+                parts.conversation.serve_pipe,
+            )
             if parts.delivery is not None:
                 group.start_soon(parts.delivery.run)
             try:

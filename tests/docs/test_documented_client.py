@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from docs.served import PATIENCE, environment, run, served
-from docs.snippets import ROOT, files
+from docs.served import CLI, PATIENCE, environment, run, served
+from docs.snippets import ROOT, blocks, files
 
 
 def test_the_documented_agent_gets_a_ticket_from_the_served_example(tmp_path: Path) -> None:
@@ -32,3 +33,28 @@ def test_the_documented_agent_gets_a_ticket_from_the_served_example(tmp_path: Pa
     assert {"request_refund", "explain_requirements"} <= set(tools.removeprefix("Tools: ").split(", "))
     assert re.fullmatch(r"Ticket: cf_[a-z2-7]{32} match code: [0-9]{6}", ticket)
     assert status == "Status: pending"
+
+
+def test_the_documented_stdio_command_serves_the_example(tmp_path: Path) -> None:
+    desk = tmp_path / "desk"
+    shutil.copytree(ROOT / "examples" / "support_desk", desk, ignore=shutil.ignore_patterns("state", "__pycache__"))
+    settings = desk / "counterfoil.toml"
+    settings.write_text("port = 0\n" + settings.read_text())
+    document = ROOT / "docs" / "how-to" / "connect-a-client.md"
+    shown = [json.loads(block.body) for block in blocks(document) if block.language == "json"]
+    servers = [each.get("servers", each.get("mcpServers"))["counterfoil"] for each in shown]
+    documented = {(each["command"], *each["args"]) for each in servers if "args" in each}
+    assert len(documented) == 1
+    [(command, *arguments)] = documented
+    assert f"claude mcp add counterfoil -- {' '.join((command, *arguments))}" in document.read_text()
+    assert arguments[:2] == ["--config", "/opt/desk/counterfoil.toml"]
+    arguments[1] = str(settings)
+    opening = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    typed = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": opening}) + "\n"
+    with served(desk, "serve", "--no-notices"):
+        ran = subprocess.run(
+            [*CLI, *arguments], cwd=tmp_path, input=typed, capture_output=True, text=True, timeout=PATIENCE,
+            env=environment(desk),
+        )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["result"]["serverInfo"]["name"] == "counterfoil"

@@ -26,6 +26,16 @@ class NotReachable(CounterfoilError):
     remedy_default = "Wait until it has started; or stop it, and try again."
 
 
+class OwnerStopped(NotReachable):
+    """The process that this one was attached to has ended."""
+
+    code = "owner_stopped"
+    happened_default = (
+        "The process that serves the desk has stopped; a call under way may or may not have taken effect."
+    )
+    remedy_default = "Connect again, and repeat the call: the same request gives the same ticket."
+
+
 class ConfirmationNeeded(CounterfoilError):
     """A command that cannot be taken back was not confirmed."""
 

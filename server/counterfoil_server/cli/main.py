@@ -110,7 +110,7 @@ def execute(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except (CounterfoilError, OSError, BaseExceptionGroup) as error:
-        refusal = _refusal(error)
+        refusal = refusal_of(error)
         if refusal is None:
             raise
         _output(as_json).error(refusal)
@@ -131,13 +131,13 @@ def _usage_mistake(error: TyperException) -> UsageMistake:
     return UsageMistake(f"{message}." if message else None, f"Run '{command} --help' to see how it is used.")
 
 
-def _refusal(error: BaseException) -> CounterfoilError | None:
+def refusal_of(error: BaseException) -> CounterfoilError | None:
     """The refusal that ``error`` is or, where tasks ran together, the first one inside; None for anything else."""
     match error:
         case CounterfoilError():
             return error
         case BaseExceptionGroup():
-            return next((found for inner in error.exceptions if (found := _refusal(inner)) is not None), None)
+            return next((found for inner in error.exceptions if (found := refusal_of(inner)) is not None), None)
         case OSError(filename=str() as name, strerror=str() as why):
             return StoreFailed(f"{name} cannot be used: {why}.", "Check that it exists and that this user may use it.")
     return None

@@ -51,7 +51,7 @@ def _added(output: Output, found: dict[str, Any]) -> None:
 
 
 def _disabled(output: Output, name: str) -> None:
-    output.say(("Disabled ", "heading"), f"{name}: its token works no longer.")
+    output.say(("Disabled ", "heading"), f"{name}: it can call no longer.")
     output.hint("Its open requests stay. To end them: ", (f"counterfoil revoke principal:{name}", "command"))
 
 

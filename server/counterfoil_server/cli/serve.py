@@ -23,6 +23,7 @@ from counterfoil_server.config import Configuration
 if TYPE_CHECKING:
     from counterfoil_server.app import Parts
     from counterfoil_server.cli.console import Output
+    from counterfoil_server.notices import Transport
 
 logger = logging.getLogger(__name__)
 
@@ -39,17 +40,24 @@ def serve(
     no_notices: Annotated[
         bool, typer.Option("--no-notices", help="Serve without [smtp]: nobody is told of anything.")
     ] = False,
+    stdio: Annotated[
+        bool,
+        typer.Option(
+            "--stdio",
+            help="Speak MCP on stdin and stdout with the AI client that starts this: attached to the process that "
+            "serves the state folder, or serving it while the client stays.",
+        ),
+    ] = False,
 ) -> None:
     """Serve the desk: MCP for AI clients, pages for people, and the executor."""
+    if stdio:
+        from counterfoil_server.cli import stdio as over_stdio
+
+        return over_stdio.run(session, no_notices=no_notices)
     from counterfoil_server import app
 
     configuration = session.configuration
-    if configuration.settings.smtp is None and not no_notices:
-        raise SettingsError(
-            "There are no [smtp] settings, so nobody who has to decide would be told.",
-            "Add [smtp] with host and sender to counterfoil.toml; or try it with 'counterfoil demo', or --no-notices.",
-        )
-    transport = None if no_notices else app.smtp_transport(configuration)
+    transport = transport_of(configuration, no_notices=no_notices)
     fresh = first_start.is_fresh(configuration)
     logs.configure(as_json=session.as_json)
 
@@ -63,7 +71,7 @@ def serve(
                 lambda: _welcome(session.output, configuration, base_url, told=transport is not None),
             )
         else:
-            _log_welcome(configuration, base_url, told=transport is not None)
+            log_welcome(configuration, base_url, told=transport is not None)
         await anyio.sleep_forever()
 
     async def run() -> None:
@@ -71,6 +79,20 @@ def serve(
 
     with stopped_by_signal() as listens:
         anyio.run(run)
+
+
+def transport_of(configuration: Configuration, *, no_notices: bool) -> Transport | None:
+    """How notices are sent; None where nobody wants them to be. Raises SettingsError where nothing says how."""
+    from counterfoil_server import app
+
+    if no_notices:
+        return None
+    if configuration.settings.smtp is None:
+        raise SettingsError(
+            "There are no [smtp] settings, so nobody who has to decide would be told.",
+            "Add [smtp] with host and sender to counterfoil.toml; or try it with 'counterfoil demo', or --no-notices.",
+        )
+    return app.smtp_transport(configuration)
 
 
 @contextlib.contextmanager
@@ -131,7 +153,8 @@ def _welcome(output: Output, configuration: Configuration, base_url: str, *, tol
     output.say("Stop with Ctrl-C.")
 
 
-def _log_welcome(configuration: Configuration, base_url: str, *, told: bool) -> None:
+def log_welcome(configuration: Configuration, base_url: str, *, told: bool) -> None:
+    """Say in the log what a terminal would show."""
     found = ", ".join(f"{name} {where}" for name, where in addresses(configuration, base_url).items())
     logger.info("%s is being served: %s", configuration.desk.name, found)
     if not told:

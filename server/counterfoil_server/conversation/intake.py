@@ -17,21 +17,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from mcp_types import INVALID_REQUEST, PARSE_ERROR
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from counterfoil.canonical import MAX_INTEGER, parse_strict
-from counterfoil.errors import BadJSON, CounterfoilError, StoreFailed, Unauthenticated
+from counterfoil.errors import StoreFailed, Unauthenticated
 from counterfoil_server.conversation.principals import Principals
+from counterfoil_server.json_rpc import MAX_BODY, Refused, TooLong, read_message
 
 PRINCIPAL = "counterfoil.principal"
 """The key of the ASGI scope under which the tools find who calls."""
 
-MAX_BODY = 256 * 1024
-"""Bytes. The largest legitimate call is a tool's arguments; this leaves room for a long text."""
-
-MAX_ECHOED_ID = 128
-"""Characters of a request id that is repeated in a refusal."""
+JSON_TYPE = (b"content-type", b"application/json")
 
 _CHALLENGE = b'Bearer realm="counterfoil"'
 
@@ -63,25 +58,15 @@ class Intake:
         if scope["method"] != "POST":
             return await _respond(send, 405, b"", [(b"allow", b"POST")])
         if declared.isdigit() and int(declared[:20]) > MAX_BODY:
-            return await _refuse_message(send, 413, INVALID_REQUEST, _too_long(), None)
+            return await _refuse_message(send, 413, TooLong(None))
         body = await _read_body(receive)
         if body is None:
-            return await _refuse_message(send, 413, INVALID_REQUEST, _too_long(), None)
+            return await _refuse_message(send, 413, TooLong(None))
         try:
-            message = parse_strict(body)
-        except BadJSON as error:
-            return await _refuse_message(send, 400, PARSE_ERROR, error, _readable_id(body))
-        if not isinstance(message, dict):
-            return await _refuse_message(send, 400, INVALID_REQUEST, _not_one_message(), None)
+            read_message(body)
+        except Refused as refused:
+            return await _refuse_message(send, 400, refused)
         await self._app({**scope, PRINCIPAL: principal}, _replay(body, receive), send)
-
-
-def _too_long() -> BadJSON:
-    return BadJSON(f"The message is longer than {MAX_BODY // 1024} KiB.", "Send less in one call.")
-
-
-def _not_one_message() -> BadJSON:
-    return BadJSON("The body is not one JSON-RPC message.", "Send one request or notification per POST, no batch.")
 
 
 async def _read_body(receive: Receive) -> bytes | None:
@@ -116,31 +101,18 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-def _readable_id(body: bytes) -> str | int | None:
-    """The id of a request whose JSON is refused, where it can be read, so that its client need not wait in vain."""
-    try:
-        message = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    found = message.get("id") if isinstance(message, dict) else None
-    if isinstance(found, str):
-        return found if len(found) <= MAX_ECHOED_ID else None
-    return found if type(found) is int and abs(found) <= MAX_INTEGER else None
-
-
 async def _refuse_caller(send: Send, *, presented: bool) -> None:
     """401 as RFC 6750, section 3 says; an unknown, a disabled and a malformed token read alike (T32)."""
     challenge = _CHALLENGE + (b', error="invalid_token"' if presented else b"")
     await _respond_json(send, 401, {"error": Unauthenticated().to_dict()}, [(b"www-authenticate", challenge)])
 
 
-async def _refuse_message(send: Send, status: int, code: int, error: CounterfoilError, to: str | int | None) -> None:
-    told = {"code": code, "message": str(error), "data": error.to_dict()}
-    await _respond_json(send, status, {"jsonrpc": "2.0", "id": to, "error": told})
+async def _refuse_message(send: Send, status: int, refused: Refused) -> None:
+    await _respond(send, status, refused.answer(), [JSON_TYPE])
 
 
 async def _respond_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
-    await _respond(send, status, json.dumps(value).encode(), [*headers, (b"content-type", b"application/json")])
+    await _respond(send, status, json.dumps(value).encode(), [*headers, JSON_TYPE])
 
 
 async def _respond(send: Send, status: int, body: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:

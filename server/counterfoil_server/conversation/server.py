@@ -1,7 +1,8 @@
-"""The MCP server: one desk, spoken over Streamable HTTP to clients of every protocol version in the field.
+"""The MCP server: one desk, spoken over Streamable HTTP and pipes to clients of every protocol version in the field.
 
 Clients of 2026-07-28 send self-contained requests; older ones open with ``initialize``, and are served without
-sessions too, so that no state is kept between two requests of anyone. Each call is authorized by the token it carries.
+sessions too, so that no state is kept between two requests of anyone. Each call is authorized by the token it carries;
+over a pipe (stdio), by who the operating system says is at its other end.
 
 What a tool call costs beyond the MCP library is kept small, because reads are the common case: tools, schemas and
 validators are prepared, calls are recorded later, nothing is logged per call.
@@ -16,6 +17,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import mcp_types as types
+from anyio.abc import ByteStream
 from mcp.server import Server
 from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -28,11 +30,14 @@ from counterfoil.errors import CounterfoilError
 from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import refused
 from counterfoil_server.conversation.catalogue import Catalogue
-from counterfoil_server.conversation.intake import MAX_BODY, PRINCIPAL, Intake
+from counterfoil_server.conversation.intake import PRINCIPAL, Intake
+from counterfoil_server.conversation.local_principal import LocalPrincipals
+from counterfoil_server.conversation.pipe import Pipe
 from counterfoil_server.conversation.principals import Principals
 from counterfoil_server.conversation.recorder import Recorder
 from counterfoil_server.conversation.tickets import RunOrder
 from counterfoil_server.conversation.wording import instructions
+from counterfoil_server.json_rpc import MAX_BODY
 
 logger = logging.getLogger(__name__)
 
@@ -69,6 +74,7 @@ class Conversation:
         arguments_key: bytes | None = None,
     ) -> None:
         self._principals = Principals(authority.store)
+        self._local_principals = LocalPrincipals(authority.store)
         self.recorder = Recorder(authority.store, arguments_key)
         self._catalogue = Catalogue(authority, run_order=run_order, wake=wake)
         self._tools = self._catalogue.tools
@@ -98,6 +104,10 @@ class Conversation:
         """
         return Intake(self._manager.handle_request, self._principals)
 
+    async def serve_pipe(self, stream: ByteStream, uid: int) -> None:
+        """Serve one client that sends a message a line, for the user ``uid`` of this machine, until either is gone."""
+        await Pipe(self._server, stream, lambda: self._local_principals.of(uid)).serve()
+
     def forget_principals(self) -> None:
         """Call it when a principal was disabled: its next call is refused."""
         self._principals.forget()
@@ -114,8 +124,7 @@ class Conversation:
         return self._catalogue.list
 
     async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        assert ctx.request is not None  # noqa: S101 - the intake is the only way in
-        principal: Principal = ctx.request.scope[PRINCIPAL]
+        principal = _caller(ctx)
         ticket: str | None = None
         status = "cancelled"
         try:
@@ -137,3 +146,12 @@ class Conversation:
             return refused(InternalError(f"Something went wrong inside the server (reference {reference})."))
         finally:
             self.recorder.record(principal.id, params.name, params.arguments, ticket=ticket, status=status)
+
+
+def _caller(ctx: Context) -> Principal:
+    """Whom the intake, or a pipe, found to be calling; there is no other way in."""
+    if isinstance(ctx.request, Principal):
+        return ctx.request
+    assert ctx.request is not None  # noqa: S101 - the intake is the only other way in
+    found: Principal = ctx.request.scope[PRINCIPAL]
+    return found

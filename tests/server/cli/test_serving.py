@@ -16,7 +16,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from counterfoil_server import admin_socket
+from counterfoil_server import private_socket
 from counterfoil_server.store import StateFolder
 from server.cli.office import PROGRAM, Office, Served
 
@@ -216,7 +216,8 @@ def dying_owner(office: Office) -> Iterator[list[bytes]]:
     """An owner that hears commands and dies before it answers."""
     heard: list[bytes] = []
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(admin_socket.socket_path(office.state))
+        with private_socket.path_of(office.state, private_socket.ADMINISTRATION) as path:
+            listener.bind(path)
         listener.listen()
 
         def hear() -> None:

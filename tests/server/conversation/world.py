@@ -6,7 +6,7 @@ import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -151,23 +151,29 @@ class World:
         """A connected client of the MCP library, speaking this protocol version."""
         async with AsyncExitStack() as stack:
             http = await stack.enter_async_context(self.http(token))
-            transport = streamable_http_client(self.url, http_client=http)
-            if era == MODERN:
-                client = await stack.enter_async_context(Client(transport, mode=era))
-                yield client.session
-                return
-            read, write = await stack.enter_async_context(transport)
-            session = await stack.enter_async_context(ClientSession(dispatcher=JSONRPCDispatcher(read, write)))
-            params = types.InitializeRequestParams(
-                protocol_version=era,
-                capabilities=types.ClientCapabilities(),
-                client_info=types.Implementation(name="test", version="1"),
-            )
-            result = await session.send_request(types.InitializeRequest(params=params), types.InitializeResult)
-            assert result.protocol_version == era
-            session.adopt(result)
-            await session.send_notification(types.InitializedNotification())
-            yield session
+            yield await stack.enter_async_context(connected(streamable_http_client(self.url, http_client=http), era))
+
+
+@asynccontextmanager
+async def connected(transport: AbstractAsyncContextManager[Any], era: str) -> AsyncIterator[ClientSession]:
+    """A client of the MCP library on this transport, speaking this protocol version."""
+    async with AsyncExitStack() as stack:
+        if era == MODERN:
+            client = await stack.enter_async_context(Client(transport, mode=era))
+            yield client.session
+            return
+        read, write = await stack.enter_async_context(transport)
+        session = await stack.enter_async_context(ClientSession(dispatcher=JSONRPCDispatcher(read, write)))
+        params = types.InitializeRequestParams(
+            protocol_version=era,
+            capabilities=types.ClientCapabilities(),
+            client_info=types.Implementation(name="test", version="1"),
+        )
+        result = await session.send_request(types.InitializeRequest(params=params), types.InitializeResult)
+        assert result.protocol_version == era
+        session.adopt(result)
+        await session.send_notification(types.InitializedNotification())
+        yield session
 
 
 async def call(session: ClientSession, tool: str, **arguments: Any) -> types.CallToolResult:
