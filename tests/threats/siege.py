@@ -7,6 +7,7 @@ a run are served one after another at the same address.
 from __future__ import annotations
 
 import copy
+import json
 import secrets
 import shutil
 import socket
@@ -25,8 +26,10 @@ from playwright.async_api import Browser, ViewportSize
 from story_cast import Answer, Assistant, Role
 from story_set import AMELIE, ANNELIES, INES, JONAS, MARIA, PRIYA, eur
 
+from counterfoil.canonical import canonical
 from counterfoil.tickets import Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
+from counterfoil_server.bearer import new_token, token_digest
 from counterfoil_server.config import CapsSettings, Configuration, Settings
 from counterfoil_server.testing import Page, PageClient, PageRefused, SoftwareAuthenticator, SoftwarePasskey
 from counterfoil_server.notices.messages import Message
@@ -198,6 +201,13 @@ class Siege:
         """What the status of a ticket that is approved hands out; empty where it does not."""
         return str((await self.ai.call("ticket_status", ticket=asked["ticket"])).values.get("capability", ""))
 
+    async def as_requester_of(self, asked: Answer) -> None:
+        """Speak as the agent that asked for this, after a restart: an administrator gives it a new token."""
+        token, principal = new_token(), (await self.ticket(asked)).principal
+        self.edit("UPDATE principal SET token_digest = ? WHERE id = ?", token_digest(token), principal)
+        client = Assistant.connected(f"{self.desk.base_url}/mcp", token)
+        self.ai = await self.desk.stack.enter_async_context(client)
+
     async def redeem(self, asked: Answer, capability: str) -> Answer:
         """Present a capability."""
         return await self.ai.call("redeem_ticket", ticket=asked["ticket"], capability=capability)
@@ -223,6 +233,14 @@ class Siege:
         """Change the database past the server."""
         with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
             database.execute(statement, values)
+
+    def edit_envelope(self, asked: Answer, **changed: object) -> None:
+        """Change what was frozen, past the trigger that keeps it."""
+        self.edit("DROP TRIGGER IF EXISTS envelope_is_frozen")
+        number = "(SELECT number FROM ticket WHERE id = ?)"
+        ((body,),) = self.rows(f"SELECT body FROM envelope WHERE ticket = {number}", asked["ticket"])
+        edited = canonical(json.loads(body) | changed)
+        self.edit(f"UPDATE envelope SET body = ? WHERE ticket = {number}", edited, asked["ticket"])
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the database past the server."""
