@@ -120,9 +120,7 @@ async def running_desk(folder: Path) -> AsyncIterator[RunningDesk]:
 
 
 @asynccontextmanager
-async def serving(
-    settings: Configuration, listener: socket.socket, clock: MovableClock
-) -> AsyncIterator[RunningDesk]:
+async def serving(settings: Configuration, listener: socket.socket, clock: MovableClock) -> AsyncIterator[RunningDesk]:
     """Serve the desk of these settings, whose shop is in the same folder, until left."""
     mailbox = Mailbox()
     async with AsyncExitStack() as stack:

@@ -31,8 +31,8 @@ from counterfoil.tickets import Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
 from counterfoil_server.bearer import new_token, token_digest
 from counterfoil_server.config import CapsSettings, Configuration, Settings
-from counterfoil_server.testing import Page, PageClient, PageRefused, SoftwareAuthenticator, SoftwarePasskey
 from counterfoil_server.notices.messages import Message
+from counterfoil_server.testing import Page, PageClient, PageRefused, SoftwareAuthenticator, SoftwarePasskey
 from server.verification.browser import DESKTOP
 from server.verification.browser import Person as Window
 from stories.running_desk import EXAMPLE, PATIENCE, MovableClock, RunningDesk, serving
@@ -61,7 +61,9 @@ def settings_of(
 ) -> Configuration:
     """The besieged desk's settings. ``policy``: further rules; ``alter``: lines of Python that change the ``desk``."""
     module = f"besieged_{uuid4().hex}"
-    built = f"from pathlib import Path\n\nfrom threats.besieged_desk import build\n\ndesk = build(Path({str(folder)!r}))\n"
+    built = (
+        f"from pathlib import Path\n\nfrom threats.besieged_desk import build\n\ndesk = build(Path({str(folder)!r}))\n"
+    )
     (folder / f"{module}.py").write_text(f"{built}{alter}\n")
     (folder / "policy.cedar").write_text((EXAMPLE / "policy.cedar").read_text() + besieged_desk.POLICY + policy)
     settings = Settings(
@@ -178,15 +180,17 @@ class Siege:
 
     # Requests of the AI
 
-    async def refund(self, amount: str = "39.00", order: str = "NL-26017", account: str = MARIA.email, **more: Any) -> Answer:
+    async def refund(
+        self, amount: str = "39.00", order: str = "NL-26017", account: str = MARIA.email, **more: Any
+    ) -> Answer:
         """Ask for a refund; up to 50 EUR a day need the holder only."""
         return await self.ai.call("request_refund", account=account, order_id=order, amount=eur(amount), **more)
 
-    async def credit(self, amount: str = "5.00", reason: str = "A late parcel", account: str = MARIA.email, **more: Any) -> Answer:
+    async def credit(
+        self, amount: str = "5.00", reason: str = "A late parcel", account: str = MARIA.email, **more: Any
+    ) -> Answer:
         """Ask for store credit, which the AI redeems itself; up to 25 EUR a day need the holder only."""
-        return await self.ai.call(
-            "request_goodwill_credit", account=account, amount=eur(amount), reason=reason, **more
-        )
+        return await self.ai.call("request_goodwill_credit", account=account, amount=eur(amount), reason=reason, **more)
 
     async def voucher(self, amount: str = "5.00", account: str = MARIA.email) -> Answer:
         """Ask for a voucher, which the AI redeems itself and which the post sends as often as it is told to."""

@@ -78,7 +78,12 @@ async def test_T23_json_that_can_be_read_in_two_ways_is_refused(siege: Siege) ->
         error = answer.json()["error"]
         assert error["data"]["code"] == "bad_json", name
         assert error["data"]["remedy"], name
-    for arguments in (PARCEL % ("1.0", "1.5"), PARCEL % ("1e0", "1.5"), PARCEL % ('"1"', "1.5"), PARCEL % ("true", "1.5")):
+    for arguments in (
+        PARCEL % ("1.0", "1.5"),
+        PARCEL % ("1e0", "1.5"),
+        PARCEL % ('"1"', "1.5"),
+        PARCEL % ("true", "1.5"),
+    ):
         result = (await post(siege, "parcel_price", arguments)).json()["result"]
         assert result["isError"], arguments
         assert "bad_arguments" in result["content"][0]["text"]
@@ -260,7 +265,11 @@ async def test_T30_a_capability_is_checked_in_every_claim_and_header(siege: Sieg
         ):  # fmt: skip
             forged.append(signed_with(signer, genuine_header | more, claims))
     header, payload, _ = genuine.split(".")
-    forged += [f"{header}.{payload}.", f"{b64(b'{}')}.{payload}.", f"{b64(canonical(genuine_header | {'alg': 'none'}))}.{payload}."]
+    forged += [
+        f"{header}.{payload}.",
+        f"{b64(b'{}')}.{payload}.",
+        f"{b64(canonical(genuine_header | {'alg': 'none'}))}.{payload}.",
+    ]
     for token in forged:
         assert REFUSED in (await siege.redeem(asked, token)).words, token
     assert siege.vouchers == []
@@ -319,7 +328,13 @@ async def test_T32_secrets_are_stored_by_their_digests_and_wrong_ones_are_answer
     siege.desk.clock.move(8 * DAY)
     stranger = await siege.stranger()
     answers = set()
-    for secret in (invited.rpartition("/")[2], expired.rpartition("/")[2], link.rpartition("/")[2], b64(bytes(32)), "x"):
+    for secret in (
+        invited.rpartition("/")[2],
+        expired.rpartition("/")[2],
+        link.rpartition("/")[2],
+        b64(bytes(32)),
+        "x",
+    ):
         for method in ("GET", "POST"):
             path = f"/enrol/{secret}" if method == "GET" else f"/enrol/{secret}/options"
             answer = await stranger.http.request(method, path)

@@ -108,9 +108,7 @@ async def test_T13_a_flood_meets_its_quota_and_others_are_served(siege: Siege) -
     asked = await other.call(
         "request_goodwill_credit", account=ANNELIES.email, amount={"value": "5.00", "currency": "EUR"}, reason="Late"
     )
-    await (await siege.browser_of(ANNELIES)).open_and_decide(
-        await siege.link(ANNELIES), "approve", asked["match_code"]
-    )
+    await (await siege.browser_of(ANNELIES)).open_and_decide(await siege.link(ANNELIES), "approve", asked["match_code"])
     capability = (await other.call("ticket_status", ticket=asked["ticket"]))["capability"]
     assert (await other.call("redeem_ticket", ticket=asked["ticket"], capability=capability))["status"] == "executed"
     assert (await siege.ai.call("opening_hours")).ok

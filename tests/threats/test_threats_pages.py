@@ -194,7 +194,16 @@ async def test_T19_nobody_is_led_to_an_address_that_somebody_sent(siege: Siege) 
     sent = {name: EVIL for name in ("next", "location", "return_to", "url", "redirect_uri")}
     headers = {"referer": f"{EVIL}/", "x-forwarded-host": "evil.example", "forwarded": "host=evil.example"}
     found = []
-    for path in ("/decide", "/done", "/settle", "/decide/", "/", "//evil.example", "/%2f%2fevil.example/", "/@evil.example"):
+    for path in (
+        "/decide",
+        "/done",
+        "/settle",
+        "/decide/",
+        "/",
+        "//evil.example",
+        "/%2f%2fevil.example/",
+        "/@evil.example",
+    ):
         answer = await maria.http.get(siege.desk.base_url + path, params=sent, headers=headers)
         found.append(urlsplit(answer.headers.get("location", "")))
     assert found[0].path == "/done"

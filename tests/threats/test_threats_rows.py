@@ -94,7 +94,12 @@ async def test_T40_a_passkey_exchanged_in_the_database_signs_nothing(siege: Sieg
     link = await siege.link(MARIA)
     thief = await siege.stranger()
     own = thief.authenticator
-    creation = {"rp": {"id": "localhost"}, "pubKeyCredParams": [{"alg": -7}], "challenge": "", "user": {"id": b64(bytes(32))}}
+    creation = {
+        "rp": {"id": "localhost"},
+        "pubKeyCredParams": [{"alg": -7}],
+        "challenge": "",
+        "user": {"id": b64(bytes(32))},
+    }
     made = own.create(creation, thief.origin)
     ((number, record),) = [
         (number, record) for number, record in siege.rows("SELECT number, record FROM enrolment") if "maria" in record
@@ -232,7 +237,10 @@ async def test_T49_a_roster_that_was_changed_in_the_database_is_believed_by_nobo
                         siege.edit("UPDATE roster_record SET record = ? WHERE version = ?", record, to)
                 case "changed":
                     header, payload, signature = records[0][1].split(".")
-                    siege.edit("UPDATE roster_record SET record = ? WHERE version = 1", f"{header}.{payload[:-2]}fQ.{signature}")
+                    siege.edit(
+                        "UPDATE roster_record SET record = ? WHERE version = 1",
+                        f"{header}.{payload[:-2]}fQ.{signature}",
+                    )
                 case "inserted":
                     siege.edit("INSERT INTO roster_record VALUES (?, ?)", last + 1, sign_record(own, eve))
                 case "repeated":
