@@ -1,4 +1,4 @@
-"""The besieged desk, served whole, and what its attackers can do: as an AI, at a page, in the database file, with a key.
+"""The besieged desk, served whole, and what its attackers can do: as an AI, at a page, in the database, with a key.
 
 Everybody is enrolled once, in a folder that each test gets a copy of: passkeys are bound to an origin, so all desks of
 a run are served one after another at the same address.
@@ -100,7 +100,7 @@ async def invitation(desk: RunningDesk, role: Role) -> str:
 async def besieged(
     prepared: Prepared, folder: Path, *, clock: MovableClock | None = None, **changed: Any
 ) -> AsyncIterator[Siege]:
-    """Serve the desk in ``folder``, which gets a copy of everything if it is empty. ``changed``: :func:`settings_of`."""
+    """Serve the desk in ``folder``; it gets a copy of everything if it is empty. ``changed``: :func:`settings_of`'s."""
     if not (folder / "state").exists():
         shutil.copytree(prepared.folder, folder, dirs_exist_ok=True)
     settings = settings_of(folder, prepared.listener.getsockname()[1], **changed)

@@ -56,7 +56,7 @@ async def post(siege: Siege, tool: str, arguments: str | bytes) -> httpx2.Respon
 
 CREDIT = '{"account":"C-1001","reason":"A late parcel","amount":{"value":"%s","currency":"EUR"}%s}'
 PARCEL = '{"pieces":%s,"weight":%s}'
-TWO_READINGS = {
+TWO_READINGS: dict[str, tuple[str, str | bytes]] = {
     "two amounts": ("request_goodwill_credit", CREDIT % ("5.00", ',"amount":{"value":"25.00","currency":"EUR"}')),
     "two values": ("request_goodwill_credit", CREDIT % ('5.00","value":"25.00', "")),
     "two, one escaped": ("request_goodwill_credit", CREDIT % ("5.00", ',"re\\u0061son":"Another reason"')),
@@ -95,7 +95,7 @@ async def test_T24_money_is_a_decimal_text_with_a_currency(siege: Siege) -> None
     values: list[Any] = [
         1, 1.5, "1", "1.5", "-1.00", "+1.00", "01.00", "1,00", "1.00000", "1e2", " 1.00", "1.00\n", "٥.٠٠", "", None,
     ]  # fmt: skip
-    amounts = [{"value": value, "currency": "EUR"} for value in values]
+    amounts: list[Any] = [{"value": value, "currency": "EUR"} for value in values]
     amounts += [{"value": "1.00", "currency": currency} for currency in ("eur", "EURO", "€", "", None, 978)]
     amounts += [{"value": "1.00"}, {"currency": "EUR"}, eur("1.00") | {"unit": "cents"}, "1.00 EUR", 1, "1.00", None]
     for amount in amounts:
@@ -227,7 +227,8 @@ async def test_T29_a_spent_capability_is_spent_in_every_spelling(siege: Siege) -
     malleated = f"{header}.{payload}.{b64(raw[:32] + other_s.to_bytes(32))}"
     spaced = base64.urlsafe_b64encode(json.dumps(parse_strict(unb64(payload))).encode()).decode().rstrip("=")
     spellings = [
-        capability, malleated, f"{capability}=", f"{capability}==", f" {capability}", f"{capability}\n", f"{capability}.",
+        capability, malleated, f"{capability}=", f"{capability}==", f" {capability}", f"{capability}\n",
+        f"{capability}.",
         f"{header}=.{payload}.{signature}", f"{header}.{payload}=.{signature}", f"{header}.{spaced}.{signature}",
         capability[:-1] + chr(ord(capability[-1]) + 1), capability.replace("-", "+").replace("_", "/"),
     ]  # fmt: skip
@@ -249,7 +250,8 @@ async def test_T30_a_capability_is_checked_in_every_claim_and_header(siege: Sieg
         sign(key, CAPABILITY_TYPE, claims | changed)
         for changed in (
             {"iss": "https://evil.example"}, {"aud": "embedded"}, {"aud": "https://evil.example"}, {"sub": "thief"},
-            {"exp": now - 1}, {"iat": now + 60, "exp": now + 120}, {"ticket": "cf_" + "a" * 32}, {"envelope": b64(bytes(32))},
+            {"exp": now - 1}, {"iat": now + 60, "exp": now + 120}, {"ticket": "cf_" + "a" * 32},
+            {"envelope": b64(bytes(32))},
             {"jti": b64(bytes(16))}, {"scope": "everything"}, {"exp": "9999999999"},
         )
     ]  # fmt: skip

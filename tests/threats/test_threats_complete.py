@@ -6,30 +6,30 @@ import re
 from pathlib import Path
 
 import pytest
-from threats.removal_table import REMOVALS, Removal
 
 from threats.later import LATER, PARTS
+from threats.removal_table import REMOVALS, Removal
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 IDS = {f"T{number:02}" for number in range(1, 55)}
 
 
-def tested() -> set[str]:
+def ids_tested() -> set[str]:
     """The ids that name a test in this folder."""
     sources = [path.read_text() for path in HERE.glob("test_threats_*.py")]
     return {name for source in sources for name in re.findall(r"^async def test_(T\d\d)_", source, re.MULTILINE)}
 
 
 def test_every_threat_is_tested_or_listed_with_a_reason() -> None:
-    assert tested() | LATER.keys() == IDS
-    assert not tested() & LATER.keys()
-    assert PARTS.keys() <= tested()
+    assert ids_tested() | LATER.keys() == IDS
+    assert not ids_tested() & LATER.keys()
+    assert PARTS.keys() <= ids_tested()
     assert all(reason.endswith(".") for reason in (*LATER.values(), *PARTS.values()))
 
 
 def test_every_tested_threat_has_a_check_that_can_be_removed() -> None:
-    assert {removal.threat for removal in REMOVALS} == tested()
+    assert {removal.threat for removal in REMOVALS} == ids_tested()
     assert len({removal.name for removal in REMOVALS}) == len(REMOVALS)
 
 

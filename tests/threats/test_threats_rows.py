@@ -1,4 +1,4 @@
-"""T38, T40 to T43 and T49: other people's text, other people's objects, and whoever writes the database or has a key."""
+"""T38, T40 to T43 and T49: other people's text and objects, and whoever writes the database or has a key."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ async def test_T40_evidence_of_one_request_is_none_of_another(siege: Siege) -> N
     assert await siege.state(small) == "approved"
     copied = "person, seat, credential, decision, statement, assertion, recorded_at"
     siege.edit(
-        f"INSERT INTO statement (ticket, {copied}) SELECT (SELECT number FROM ticket WHERE id = ?), {copied} FROM statement",
+        f"INSERT INTO statement (ticket, {copied})"
+        f" SELECT (SELECT number FROM ticket WHERE id = ?), {copied} FROM statement",
         large["ticket"],
     )
     siege.edit("UPDATE ticket SET state = 'approved' WHERE id = ?", large["ticket"])
@@ -221,8 +222,8 @@ async def test_T49_a_roster_that_was_changed_in_the_database_is_believed_by_nobo
 
     own = SigningKey.generate()
     eve = Invitation(
-        version=last + 1, previous=b64(bytes(32)), person=people[MARIA.name], name="Eve", accounts=("C-1001",), roles=(),
-        channels=("eve@evil.example",), secret_key=b64(bytes(32)), iat=0, exp=2**40,
+        version=last + 1, previous=b64(bytes(32)), person=people[MARIA.name], name="Eve", accounts=("C-1001",),
+        roles=(), channels=("eve@evil.example",), secret_key=b64(bytes(32)), iat=0, exp=2**40,
     )  # fmt: skip
     for attack in ("removed", "first removed", "swapped", "changed", "inserted", "repeated"):
         with roster_rows_put_back(siege) as records:

@@ -31,10 +31,10 @@ async def test_T45_many_small_amounts_weigh_as_much_as_one_large(siege: Siege) -
     # One after another, with a lower requirement frozen than is due by the time it is redeemed.
     small = await siege.credit("20.00", account=INES.email)
     capability = await siege.approved(small, INES)
+    same = "principal, account, operation, delivery, requested_at, expires_at, request_leaf"
     siege.edit(
-        "INSERT INTO ticket (id, state, principal, account, operation, delivery, requested_at, expires_at, redeemed_at,"
-        " currency, amount, dedupe, request_leaf, planned) SELECT 'cf_earlier', 'executed', principal, account, operation,"
-        " delivery, requested_at, expires_at, requested_at, 'EUR', 200000, 'other', request_leaf, 1 FROM ticket WHERE id = ?",
+        f"INSERT INTO ticket (id, state, redeemed_at, currency, amount, dedupe, planned, {same})"
+        f" SELECT 'cf_earlier', 'executed', requested_at, 'EUR', 200000, 'other', 1, {same} FROM ticket WHERE id = ?",
         small["ticket"],
     )
     assert REFUSED in (await siege.redeem(small, capability)).words
@@ -56,21 +56,22 @@ async def test_T45_the_executor_adds_up_what_it_ran_itself(siege: Siege) -> None
     assert [row[2] for row in siege.desk.books.read().credits] == [2000]
 
 
-LATER_IS_WEAKER = {
-    "more evidence loses permission": 'forbid (principal, action == Action::"goodwill_credit", resource) when { context.staff.finance >= 1 };',
-    "no code is worth more than one": 'permit (principal, action == Action::"goodwill_credit", resource) when { !context.code_typed };',
-    "a warning gives permission": 'permit (principal, action == Action::"goodwill_credit", resource) when { context.tainted };',
-    "exactly one": 'permit (principal, action == Action::"goodwill_credit", resource) when { context.staff.finance == 1 };',
-    "less waiting": 'permit (principal, action == Action::"goodwill_credit", resource) when { context.waited < 60 };',
+ODD = {
+    "more evidence loses permission": ("forbid", "context.staff.finance >= 1"),
+    "no code is worth more than one": ("permit", "!context.code_typed"),
+    "a warning gives permission": ("permit", "context.tainted"),
+    "exactly one": ("permit", "context.staff.finance == 1"),
+    "less waiting": ("permit", "context.waited < 60"),
 }
 
 
-@pytest.mark.parametrize("rule", LATER_IS_WEAKER.values(), ids=LATER_IS_WEAKER)
+@pytest.mark.parametrize(("effect", "condition"), ODD.values(), ids=ODD)
 async def test_T46_a_policy_that_turns_weaker_evidence_into_more_is_refused(
-    prepared: Prepared, tmp_path: Path, rule: str
+    prepared: Prepared, tmp_path: Path, effect: str, condition: str
 ) -> None:
+    rule = f'@id("Odd.") {effect} (principal, action == Action::"goodwill_credit", resource) when {{ {condition} }};'
     with pytest.raises(PolicyError):
-        async with besieged(prepared, tmp_path, policy=f'@id("Odd.") {rule}'):
+        async with besieged(prepared, tmp_path, policy=rule):
             pass
 
 

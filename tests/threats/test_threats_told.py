@@ -145,13 +145,12 @@ async def test_T53_the_holder_is_told_of_an_execution_on_the_old_and_the_new_cha
 
 async def test_T54_what_the_ai_is_answered_tells_nothing_of_accounts_objects_or_limits(siege: Siege) -> None:
     explained = await siege.ai.call("explain_requirements", operation="refund")
-    answers = set()
+    answers: set[str] = set()
     for account in ("C-1001", MARIA.email, "C-1005", "C-9999", "Erik Johansson", "", "' OR 1=1 --"):
         for order in ("NL-26017", "NL-26020", "NL-99999"):
-            if len(answers) <= 1:
-                asked = await siege.refund("39.00", order=order, account=account)
-                answers.add(anonymous(asked))
-                await siege.ai.call("cancel_ticket", ticket=asked["ticket"])
+            asked = await siege.refund("39.00", order=order, account=account)
+            answers.add(anonymous(asked))
+            await siege.ai.call("cancel_ticket", ticket=asked["ticket"])
     assert len(answers) == 1
     assert await siege.ai.call("explain_requirements", operation="refund") == explained
     # Over the account's limit of waiting requests, and over what was paid.
