@@ -595,7 +595,7 @@ REMOVALS = (
             "        if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):\n",
             "        if False:\n",
         ),
-        tests="whatever",
+        tests="what_was",
     ),
     removal("T28", "a ticket is claimed once", STATE_IS_LOOKED_AT, tests="whatever"),
     removal(

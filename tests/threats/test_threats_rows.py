@@ -152,7 +152,8 @@ async def test_T41_the_executor_asks_its_own_policy(prepared: Prepared, tmp_path
         siege.edit("UPDATE ticket SET state = 'executing', waiting = NULL, redeemed_at = approved_at")
     # As after a crash, the order that was redeemed is handed to the executor, whose policy is the proper one.
     async with besieged(prepared, tmp_path, clock=clock) as siege:
-        await siege.desk.state_becomes(asked["ticket"], "not_executed")
+        await siege.as_requester_of(asked)
+        assert (await siege.ai.outcome(asked["ticket"]))["status"] == "not_executed"
         await siege.stolen_order(asked)
         assert siege.desk.books.unchanged
 

@@ -89,9 +89,8 @@ async def test_T47_killed_between_effect_and_record_it_is_unknown_and_never_run_
     asked = Answer(True, "", told)
     for _ in range(2):
         async with besieged(prepared, tmp_path) as siege:
-            await siege.desk.state_becomes(asked["ticket"], "unknown")
             await siege.as_requester_of(asked)
-            status = await siege.ai.call("ticket_status", ticket=asked["ticket"])
+            status = await siege.ai.outcome(asked["ticket"])
             assert (status["status"], status.values["executed"]) == ("unknown", None)
             assert REFUSED in (await siege.redeem(asked, told["capability"])).words
             await siege.stolen_order(asked)
