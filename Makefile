@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo serve test lint types imports check bench explore lock clean help
+.PHONY: demo serve test lint types imports check bench explore removals lock clean help
 
 help:
 	@echo "make demo    play the story in the terminal: attacks, then the honest way"
@@ -12,6 +12,7 @@ help:
 	@echo "make check   tests, lint, types and import rules"
 	@echo "make bench   speed and memory, as ratios"
 	@echo "make explore the exhaustive explorations in full"
+	@echo "make removals take each check away in a copy, and see that a test notices (half an hour)"
 
 demo: $(VENV)/.server
 	@cd examples/support_desk && ../../$(BIN)/counterfoil demo
@@ -39,6 +40,9 @@ bench: $(VENV)/.dev
 
 explore: $(VENV)/.dev
 	COUNTERFOIL_EXPLORE=full $(BIN)/pytest -n 2 tests/capabilities/test_exploration.py tests/capabilities/test_authority_machine.py
+
+removals: $(VENV)/.dev system-packages
+	cd tests && ../$(BIN)/python -m threats.removals
 
 lock:
 	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/dev.txt

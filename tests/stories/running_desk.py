@@ -114,12 +114,17 @@ async def running_desk(folder: Path) -> AsyncIterator[RunningDesk]:
     """Serve until left."""
     import seed
 
-    listener = socket.create_server(("127.0.0.1", 0))
-    settings = configuration(folder, listener.getsockname()[1])
-    seed.create(folder / "shop.db")
-    mailbox, clock = Mailbox(), MovableClock()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        seed.create(folder / "shop.db")
+        async with serving(configuration(folder, listener.getsockname()[1]), listener, MovableClock()) as served:
+            yield served
+
+
+@asynccontextmanager
+async def serving(settings: Configuration, listener: socket.socket, clock: MovableClock) -> AsyncIterator[RunningDesk]:
+    """Serve the desk of these settings, whose shop is in the same folder, until left."""
+    mailbox = Mailbox()
     async with AsyncExitStack() as stack:
-        stack.enter_context(listener)
         parts = await stack.enter_async_context(open_parts(settings, transport=mailbox, clock=clock))
         app = application(parts, demo=Demo("12345678", mailbox))
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
@@ -129,6 +134,6 @@ async def running_desk(folder: Path) -> AsyncIterator[RunningDesk]:
             while not server.started:  # noqa: ASYNC110 - uvicorn offers no event
                 await anyio.sleep(0.01)
         async with AsyncExitStack() as clients:
-            books = Books(folder / "shop.db")
+            books = Books(settings.folder / "shop.db")
             yield RunningDesk(parts, settings.settings.public_url, mailbox, clock, books, clients)
         server.should_exit = True

@@ -1,0 +1,1034 @@
+"""Which check of the product each threat's tests notice the absence of.
+
+One row takes away one protection, as it would be if somebody had not thought of it, or had undone it. Where several
+layers protect from the same attack, the row takes all of them, and says so: any one of them alone would still hold.
+``make removals`` applies the rows one at a time to a copy of the tree and expects the tests of the id to fail.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CORE = "capabilities/counterfoil/"
+SERVER = "server/counterfoil_server/"
+VERIFICATION = SERVER + "verification/"
+TEMPLATES = VERIFICATION + "templates/"
+CONVERSATION = SERVER + "conversation/"
+STORE = SERVER + "store/"
+EXECUTION = SERVER + "execution/"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """In ``file``, ``text`` stands once; without the check, ``instead`` stands there."""
+
+    file: str
+    text: str
+    instead: str
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A protection and how it is taken away. ``tests``: those that must fail, by a part of their names."""
+
+    threat: str
+    what: str
+    edits: tuple[Edit, ...]
+    tests: str = ""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return f"{self.threat}: {self.what}"
+
+    @property
+    def selected(self) -> str:
+        """What pytest selects by."""
+        return f"test_{self.threat}_{self.tests}"
+
+
+def removal(threat: str, what: str, *edits: tuple[str, str, str], tests: str = "") -> Removal:
+    """A row of the table."""
+    return Removal(threat, what, tuple(Edit(*edit) for edit in edits), tests)
+
+
+# The last lines against the same attack, which several rows have to take away together.
+STATE_IS_LOOKED_AT = (
+    STORE + "redemption.py",
+    'f"WHERE id = ? AND state IN {spelled(sources(Event.REDEEM))} "',
+    'f"WHERE id = ? "',
+)
+CAPABILITY_LIVES = (
+    STORE + "redemption.py",
+    "WHERE id = ? AND expires_at > ? AND ended_at IS NULL)",
+    "WHERE id = ? AND expires_at > ? - 100000)",
+)
+LEDGER_WAS_ASKED = (EXECUTION + "executor.py", "        if before is not None:\n", "        if False:\n")
+LEDGER_STARTS_ONCE = (
+    EXECUTION + "ledger.py",
+    "        return self._write(statement, row) == 1\n",
+    "        self._write(statement, row)\n        return True\n",
+)
+EXECUTOR_ASKS_POLICY = (
+    EXECUTION + "executor.py",
+    "        if not verdict.allowed:\n            raise OrderRefused(f\"The executor's own",
+    "        if False:\n            raise OrderRefused(f\"The executor's own",
+)
+AUTHORITY_ASKS_POLICY = (
+    CORE + "judgement.py",
+    "        if not verdict.allowed:\n            raise PolicyRefuses(",
+    "        if False:\n            raise PolicyRefuses(",
+)
+ABOUT_THIS_ENVELOPE = (
+    CORE + "evidence.py",
+    " or statement.envelope != envelope_digest(envelope_bytes):",
+    ":",
+)
+USER_VERIFIED = (CORE + "assertions.py", "    if not data[32] & USER_VERIFIED:\n", "    if False:\n")
+
+REMOVALS = (
+    removal(
+        "T01",
+        "a link is for its recipient",
+        # Two layers: whoever is not the recipient would still need a seat.
+        (VERIFICATION + "sign_in.py", "        if person.id != link.recipient:\n", "        if False:\n"),
+        (
+            CORE + "recipients.py",
+            "return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope)), None)",
+            "return HOLDER",
+        ),
+    ),
+    removal(
+        "T02",
+        "opening a link begins no session",
+        (
+            VERIFICATION + "sign_in.py",
+            "        self._parts.sessions.keep(response, visit)\n        return response\n\n    async def again",
+            "        self._parts.sessions.keep(response, visit)\n"
+            "        await self._parts.sessions.begin(\n"
+            "            request, response, self._way.session, ticket=link.ticket, person=link.recipient\n"
+            "        )\n"
+            "        return response\n\n    async def again",
+        ),
+    ),
+    removal(
+        "T02",
+        "a message tells nothing of the request",
+        (
+            SERVER + "app.py",
+            "operation.title if operation else organisation, at)",
+            "notice.ticket if operation else organisation, at)",
+        ),
+    ),
+    removal(
+        "T03",
+        "addresses come from the roster",
+        (
+            CORE + "recipients.py",
+            "            NoticeDraft(APPROVE, person.id, address, HOLDER) for person in enrolled "
+            "for address in person.channels[:1]\n",
+            "            NoticeDraft(APPROVE, person.id, envelope.argument_values.get('new_email', address), HOLDER)\n"
+            "            for person in enrolled for address in person.channels[:1]\n",
+        ),
+    ),
+    removal(
+        "T04",
+        "a ticket belongs to its principal",
+        (CORE + "request_verbs.py", "if ticket is None or ticket.principal != principal:", "if ticket is None:"),
+    ),
+    removal(
+        "T04",
+        "ticket ids are long",
+        (CORE + "request_verbs.py", "secrets.token_bytes(20)", "secrets.token_bytes(10)"),
+    ),
+    removal(
+        "T05",
+        "one person signs once",
+        # Four layers: the page offers nothing, the table has one row for each person, and evidence counts people.
+        (
+            CORE + "decision_verbs.py",
+            "seat in seats_required(envelope) and not mine,",
+            "seat in seats_required(envelope),",
+        ),
+        (STORE + "schema.py", "        UNIQUE (ticket, person)\n", "        UNIQUE (number)\n"),
+        (
+            STORE + "ticket_verbs.py",
+            "FROM ticket WHERE id = ? ON CONFLICT (ticket, person) DO NOTHING",
+            "FROM ticket WHERE id = ?",
+        ),
+        (CORE + "evidence.py", "        if person.id in people:\n", "        if False:\n"),
+    ),
+    removal(
+        "T05",
+        "nobody approves for their own agent",
+        (
+            CORE + "evidence.py",
+            "    if holds or person.id in (envelope.owner, envelope.actor):\n",
+            "    if holds:\n",
+        ),
+    ),
+    removal(
+        "T06",
+        "opening a link leaves it as it was",
+        (
+            VERIFICATION + "links.py",
+            "await self._store.secret(LINK, known), await self._store.secret(RELINK, known)",
+            "await self._store.take_secret(LINK, known), await self._store.secret(RELINK, known)",
+        ),
+    ),
+    removal(
+        "T07",
+        "stopping needs the code of the message",
+        (
+            VERIFICATION + "veto.py",
+            '        if not await self._parts.links.code_is_right(link, form.get("code", "")):\n',
+            "        if False:\n",
+        ),
+    ),
+    removal(
+        "T07",
+        "a passkey that is not enrolled signs nobody in",
+        # Whoever is not known would be taken for the recipient, whatever they sign with.
+        (
+            VERIFICATION + "sign_in.py",
+            "        if known is None:\n            raise LinkRefused()\n        credential, person = known\n"
+            "        verify_assertion(",
+            "        if known is None:\n"
+            "            roster = await self._parts.judge.roster()\n"
+            "            known = roster.credentials_of(link.recipient)[0], roster.people[link.recipient]\n"
+            "        credential, person = known\n"
+            "        (lambda *_, **__: None)(",
+        ),
+    ),
+    removal("T08", "the user is verified", USER_VERIFIED),
+    removal(
+        "T08",
+        "the signature is verified",
+        (
+            CORE + "assertions.py",
+            "    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())\n",
+            "",
+        ),
+    ),
+    removal(
+        "T08",
+        "it was signed at our own origin",
+        (
+            CORE + "assertions.py",
+            "    if not isinstance(origin, str) or origin not in party.origins:\n",
+            "    if False:\n",
+        ),
+    ),
+    removal(
+        "T09",
+        "a message stops and never approves",
+        (
+            CORE + "decision_verbs.py",
+            'self._decline(ticket_id, "Stopped from the account\'s own channel.")',
+            "Step(Event.APPROVE, leaves.stepped(Event.APPROVE, ticket_id))",
+        ),
+    ),
+    removal(
+        "T10",
+        "the code is asked for",
+        # Three layers: when the statement is made, when it is signed, and in what counts as evidence.
+        (
+            CORE + "decision_verbs.py",
+            '        if decision == "approve" and view.needs_code:\n            await',
+            "        if False:\n            await",
+        ),
+        (
+            CORE + "decision_verbs.py",
+            'if statement.decision == "approve" and statement.seat == HOLDER and envelope.actor != person.id:',
+            "if False:",
+        ),
+        (
+            CORE + "evidence.py",
+            "statement.code is not None or person.id == envelope.actor",
+            "True",
+        ),
+    ),
+    removal(
+        "T10",
+        "three wrong codes decline",
+        (CORE + "decision_verbs.py", "            if wrong >= WRONG_CODES:\n", "            if False:\n"),
+    ),
+    removal(
+        "T11",
+        "a link lives ten minutes",
+        (
+            VERIFICATION + "links.py",
+            "await self._store.put_secret(Secret(LINK, known, ticket.id, data, now + self._life))",
+            "await self._store.put_secret(Secret(LINK, known, ticket.id, data, now + 86400))",
+        ),
+        tests="a_link",
+    ),
+    removal(
+        "T11",
+        "a statement lives ten minutes",
+        # Two layers: the session in which it is signed ends at the same time.
+        (CORE + "evidence.py", "STATEMENT_LIFE = 600\n", "STATEMENT_LIFE = 86400\n"),
+        (VERIFICATION + "routes.py", "    session: int = 600\n", "    session: int = 86400\n"),
+        tests="a_statement",
+    ),
+    removal(
+        "T11",
+        "a capability lives two minutes",
+        # Two layers: its own claim, and the store's row.
+        (CORE + "tokens.py", " or not claims.iat <= now < claims.exp:", ":"),
+        CAPABILITY_LIVES,
+        tests="a_capability",
+    ),
+    removal(
+        "T12",
+        "equal requests are one ticket",
+        (STORE + "ticket_verbs.py", "    if repeated is not None:\n", "    if False:\n"),
+    ),
+    removal(
+        "T12",
+        "three messages an hour",
+        (
+            STORE + "outbox_verbs.py",
+            "    return transaction.now if row is None else int(row[0]) + window\n",
+            "    return transaction.now\n",
+        ),
+    ),
+    removal(
+        "T12",
+        "five requests wait for one account",
+        (STORE + "ticket_verbs.py", '        ("account", ticket.account, caps.per_account, AccountBusy),\n', ""),
+    ),
+    removal(
+        "T12",
+        "whoever is disowned is barred",
+        (
+            CORE + "decision_verbs.py",
+            "        if declined and disown:\n            await self._bar_requester(envelope)\n",
+            "",
+        ),
+    ),
+    removal(
+        "T12",
+        "what a disowned agent has waiting is revoked",
+        (
+            CORE + "decision_verbs.py",
+            "        if disown:\n            await self._revoke_waiting(envelope)\n",
+            "",
+        ),
+    ),
+    removal(
+        "T13",
+        "an agent has a quota",
+        (
+            STORE + "ticket_verbs.py",
+            '        ("principal", ticket.principal, caps.per_principal, TooManyRequests),\n',
+            "",
+        ),
+    ),
+    removal(
+        "T14",
+        "declining looks like approving",
+        (TEMPLATES + "decide.html", 'class="button decline" id="decline"', 'class="button text" id="decline"'),
+    ),
+    removal(
+        "T14",
+        "nothing has the focus",
+        (
+            TEMPLATES + "decide.html",
+            'class="button decline" id="decline"',
+            'class="button decline" id="decline" autofocus',
+        ),
+    ),
+    removal(
+        "T15",
+        "the summary is the operation's own",
+        (
+            CORE + "display.py",
+            '        "summary": operation.description.splitlines()[0],\n',
+            '        "summary": envelope.note or operation.description.splitlines()[0],\n',
+        ),
+    ),
+    removal(
+        "T15",
+        "what the AI wrote is labelled",
+        (TEMPLATES + "request.html", "Written by the AI, not checked", "Remarks"),
+    ),
+    removal(
+        "T16",
+        "a session has a fresh cookie",
+        (
+            VERIFICATION + "sessions.py",
+            '        cookie = new_secret()\n        data = {"ticket": ticket, "credential": credential}\n',
+            "        cookie = former or self._cookie(request, VISIT) or new_secret()\n"
+            '        data = {"ticket": ticket, "credential": credential}\n',
+        ),
+    ),
+    removal(
+        "T16",
+        "a sign-in ends the former session",
+        (
+            VERIFICATION + "sessions.py",
+            "            await self._store.take_secret(kind, secret_digest(kind, former))\n",
+            "            pass\n",
+        ),
+    ),
+    removal(
+        "T17",
+        "requests come from our own origin",
+        (
+            VERIFICATION + "headers.py",
+            'if site not in (None, "same-origin") or not (origin in origins or',
+            "if False and not (origin in origins or",
+        ),
+        tests="only_our_own",
+    ),
+    removal(
+        "T17",
+        "the form token is the page's",
+        (
+            VERIFICATION + "headers.py",
+            "    if sent is None or not hmac.compare_digest(expected.encode(), sent.encode()):\n",
+            "    if False:\n",
+        ),
+        tests="only_our_own",
+    ),
+    removal(
+        "T17",
+        "cookies belong to the host",
+        (
+            VERIFICATION + "sessions.py",
+            '        self._prefix = "__Host-" if secure else ""\n',
+            '        self._prefix = ""\n',
+        ),
+        tests="over_tls",
+    ),
+    removal(
+        "T17",
+        "sessions are same-site",
+        (VERIFICATION + "sessions.py", 'httponly=True, samesite="strict",', 'httponly=True, samesite="none",'),
+        tests="over_tls",
+    ),
+    removal(
+        "T18",
+        "nobody frames our pages",
+        # Two headers for browsers of different age.
+        (VERIFICATION + "headers.py", "        \"frame-ancestors 'none'\",\n", '        "frame-ancestors *",\n'),
+        (VERIFICATION + "headers.py", '    "x-frame-options": "DENY",\n', ""),
+    ),
+    removal(
+        "T18",
+        "no inline script runs",
+        (
+            VERIFICATION + "headers.py",
+            "        \"script-src 'self'\",\n",
+            "        \"script-src 'self' 'unsafe-inline'\",\n",
+        ),
+    ),
+    removal("T18", "nosniff", (VERIFICATION + "headers.py", '    "x-content-type-options": "nosniff",\n', "")),
+    removal("T18", "no-referrer", (VERIFICATION + "headers.py", '    "referrer-policy": "no-referrer",\n', "")),
+    removal(
+        "T19",
+        "a redirect goes where we say",
+        (
+            VERIFICATION + "decision.py",
+            '            return RedirectResponse("/done", 303)\n',
+            '            return RedirectResponse(request.query_params.get("next", "/done"), 303)\n',
+        ),
+    ),
+    removal(
+        "T19",
+        "our host's name is ours",
+        (SERVER + "app.py", "allowed_hosts=host_names(parts.configuration)", 'allowed_hosts=["*"]'),
+    ),
+    removal(
+        "T20",
+        "templates escape",
+        # Two layers: the filter for what others wrote escapes by itself.
+        (VERIFICATION + "rendering.py", "autoescape=True", "autoescape=False"),
+        (VERIFICATION + "rendering.py", "str(escape(text)))", "str(text))"),
+    ),
+    removal(
+        "T21",
+        "hiding characters are spelled out",
+        (
+            CORE + "display.py",
+            "        hides = marks > MARKS or _hides(character)\n",
+            "        hides = marks > MARKS\n",
+        ),
+    ),
+    removal(
+        "T21",
+        "mixed alphabets carry a warning",
+        (CORE + "display.py", "    if mixed_scripts(text):\n", "    if False:\n"),
+    ),
+    removal(
+        "T22",
+        "nobody approves before the end",
+        (
+            TEMPLATES + "decide.html",
+            ' aria-describedby="unread" disabled>Approve',
+            ' aria-describedby="unread">Approve',
+        ),
+    ),
+    removal(
+        "T22",
+        "nothing is cut",
+        (
+            CORE + "display.py",
+            "visible(envelope.note) if envelope.note else None,",
+            "visible(envelope.note[:300]) if envelope.note else None,",
+        ),
+    ),
+    removal(
+        "T23",
+        "strict JSON comes in",
+        (
+            CONVERSATION + "intake.py",
+            "            message = parse_strict(body)\n",
+            "            message = json.loads(body.decode(errors='replace'))\n",
+        ),
+    ),
+    removal(
+        "T23",
+        "a float is no integer",
+        (CORE + "desk.py", 'ConfigDict(extra="forbid", strict=True), **fields', 'ConfigDict(extra="forbid"), **fields'),
+    ),
+    removal(
+        "T24",
+        "an amount is a decimal text",
+        (
+            CORE + "values.py",
+            r'Field(pattern=r"^(0|[1-9][0-9]{0,13})\.[0-9]{2,4}$", examples=["12.50"])',
+            'Field(examples=["12.50"])',
+        ),
+    ),
+    removal(
+        "T24",
+        "an amount has a currency",
+        (CORE + "values.py", 'Annotated[str, Field(pattern=r"^[A-Z]{3}$", examples=["EUR"])]', 'str = "EUR"'),
+    ),
+    removal(
+        "T25",
+        "a capability is for its own ticket",
+        # Two layers: the claims, and the store's row.
+        (CORE + "redemption_verbs.py", " or claims.ticket != ticket_id or claims.envelope != ticket.digest:", ":"),
+        (
+            STORE + "redemption.py",
+            "AND number = (SELECT ticket FROM capability",
+            "AND EXISTS (SELECT ticket FROM capability",
+        ),
+    ),
+    removal(
+        "T25",
+        "nothing else is taken with a capability",
+        (
+            CONVERSATION + "answers.py",
+            "        return model.model_validate_json(json_bytes(arguments))\n",
+            "        return model.model_validate_json(json_bytes(arguments), extra='ignore')\n",
+        ),
+    ),
+    removal(
+        "T26",
+        "a changed tool voids its approvals",
+        (
+            CORE + "judgement.py",
+            "        if operation is None or operation.digest != envelope.tool:\n",
+            "        if operation is None:\n",
+        ),
+    ),
+    removal(
+        "T26",
+        "the policy of the day is asked again",
+        # Three layers: when a process starts, when a ticket is minted for and redeemed, and in the executor.
+        (
+            CORE + "decision_verbs.py",
+            "        return None if verdict.allowed else",
+            "        return None if True else",
+        ),
+        AUTHORITY_ASKS_POLICY,
+        EXECUTOR_ASKS_POLICY,
+    ),
+    removal(
+        "T27",
+        "facts are compared when people have decided",
+        # Two layers: the executor compares them again.
+        (
+            CORE + "decision_verbs.py",
+            "        if operation.comparable(previewed.facts) != comparable_of(operation, envelope):\n",
+            "        if False:\n",
+        ),
+        (
+            EXECUTION + "executor.py",
+            "        if operation.comparable(previewed.facts) != comparable_of(operation, envelope):\n",
+            "        if False:\n",
+        ),
+    ),
+    removal(
+        "T27",
+        "facts are compared before the effect",
+        (
+            EXECUTION + "executor.py",
+            "        if operation.comparable(previewed.facts) != comparable_of(operation, envelope):\n",
+            "        if False:\n",
+        ),
+    ),
+    removal(
+        "T28",
+        "suspensions stop a redemption",
+        # Two layers: the executor refuses what is suspended, too.
+        (STORE + "redemption.py", "AND NOT {suspended(scopes)}", "AND ({suspended(scopes)} OR TRUE)"),
+        (
+            EXECUTION + "executor.py",
+            "        if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):\n",
+            "        if False:\n",
+        ),
+        tests="whatever",
+    ),
+    removal(
+        "T28",
+        "a revocation stops a redemption",
+        # Three layers: the ticket's state, the capability's end, and what the executor heard from the log.
+        STATE_IS_LOOKED_AT,
+        CAPABILITY_LIVES,
+        (
+            EXECUTION + "executor.py",
+            "        if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):\n",
+            "        if False:\n",
+        ),
+        tests="what_was",
+    ),
+    removal("T28", "a ticket is claimed once", STATE_IS_LOOKED_AT, tests="whatever"),
+    removal(
+        "T28",
+        "an expired ticket is not redeemed",
+        # Three layers: the claim, its state once somebody looked, and the executor's own check of the order.
+        (
+            STORE + "redemption.py",
+            "AND expires_at > ? AND coalesce(hold_until, 0) <= ? ",
+            "AND expires_at > ? - 100000 AND coalesce(hold_until, 0) <= ? ",
+        ),
+        (
+            CORE + "proof.py",
+            "    if not envelope.requested_at <= claims.redeemed_at < envelope.expires_at:\n",
+            "    if False:\n",
+        ),
+        (STORE + "ticket_verbs.py", "    for (ticket,) in due:\n", "    for (ticket,) in ():\n"),
+        tests="a_ticket_that_expired",
+    ),
+    removal("T29", "a capability is spent by its id", STATE_IS_LOOKED_AT),
+    removal(
+        "T30",
+        "issuer and audience are ours",
+        (
+            CORE + "tokens.py",
+            "    if claims.iss != issuer or claims.aud != issuer or not claims.iat",
+            "    if not claims.iat",
+        ),
+    ),
+    removal("T30", "a token ends", (CORE + "tokens.py", " or not claims.iat <= now < claims.exp:", ":")),
+    removal("T30", "a token is of its type", (CORE + "tokens.py", ' or header["typ"] != kind:', ":")),
+    removal(
+        "T30",
+        "a header brings no key",
+        (CORE + "tokens.py", ' or set(header) != {"alg", "kid", "typ"}:', ":"),
+    ),
+    removal(
+        "T30",
+        "a key has one algorithm",
+        # Two layers: the library is told the algorithm as well, and so the header is not asked.
+        (CORE + "tokens.py", ' or header["alg"] != ALGORITHM or', " or"),
+        (
+            CORE + "tokens.py",
+            "        payload = jws.deserialize_compact(text, key.jwk, algorithms=[ALGORITHM]).payload\n",
+            "        payload = unb64(parts[1])\n",
+        ),
+    ),
+    removal(
+        "T32",
+        "bearer tokens are stored as digests",
+        (SERVER + "bearer.py", '    return digest("counterfoil-bearer-token", token.encode())\n', "    return token\n"),
+    ),
+    removal(
+        "T32",
+        "links and sessions are stored as digests",
+        (
+            VERIFICATION + "secrets_kept.py",
+            '    return digest(f"counterfoil-{kind}", secret)\n',
+            "    return b64(secret)\n",
+        ),
+    ),
+    removal(
+        "T32",
+        "codes are stored as digests",
+        (VERIFICATION + "links.py", '"code": keyed(secret, "stop-code", code) if code else None,', '"code": code,'),
+    ),
+    removal(
+        "T32",
+        "spent and unknown invitations are answered alike",
+        (
+            VERIFICATION + "enrolment.py",
+            "            if invitation.secret_key != opened or known in spent:\n                continue\n",
+            "            if invitation.secret_key != opened:\n                continue\n"
+            "            if known in spent:\n"
+            "                raise LinkRefused('This invitation was used.', 'Ask for another.')\n",
+        ),
+    ),
+    removal(
+        "T34",
+        "a rule that fails refuses",
+        (
+            CORE + "policy.py",
+            "        if answer.diagnostics.errors or answer.decision is",
+            "        if answer.decision is",
+        ),
+        tests="an_error_in_the_policy",
+    ),
+    removal(
+        "T34",
+        "a record that cannot be read refuses",
+        (
+            CORE + "judgement.py",
+            '            return Previewed(None, "The organisation\'s records could not be read for this request.")\n',
+            '            return Previewed(operation.blank_facts.model_copy(update={"owners": (account,)}), None)\n',
+        ),
+        tests="an_error_in_a_fraud_signal",
+    ),
+    removal(
+        "T34",
+        "no leaf, no change",
+        (
+            STORE + "chain.py",
+            "        connection.executemany(INSERT_LEAF, self._sealed)\n",
+            "        try:\n            connection.executemany(INSERT_LEAF, self._sealed)\n"
+            "        except sqlite3.Error:\n            pass\n",
+        ),
+        tests="what_cannot_be_written",
+    ),
+    removal(
+        "T35",
+        "an invitation serves once",
+        # Four layers: the page, the roster's verification, and the table's two ways of saying it.
+        (VERIFICATION + "enrolment.py", "!= opened or known in spent:", "!= opened:"),
+        (CORE + "roster.py", "if invitation is None or enrolment.invitation in spent or", "if invitation is None or"),
+        (STORE + "schema.py", "        invitation TEXT NOT NULL UNIQUE,\n", "        invitation TEXT NOT NULL,\n"),
+    ),
+    removal(
+        "T35",
+        "an invitation ends",
+        # Two layers: the page, and the roster's verification.
+        (VERIFICATION + "enrolment.py", "if self._parts.store.now() <= invitation.exp and not", "if not"),
+        (CORE + "roster.py", " or not invitation.iat <= enrolment.iat <= invitation.exp:", ":"),
+    ),
+    removal(
+        "T35",
+        "a passkey is made with its user verified",
+        # Two layers: the registration, and the signature over the enrolment.
+        (
+            VERIFICATION + "registration.py",
+            "            require_user_verification=True,\n",
+            "            require_user_verification=False,\n",
+        ),
+        USER_VERIFIED,
+    ),
+    removal(
+        "T35",
+        "every address is told",
+        (
+            VERIFICATION + "enrolment.py",
+            "        for invitation in invited.roster.invitations.values()\n",
+            "        for invitation in (invited.invitation,)\n",
+        ),
+    ),
+    removal(
+        "T38",
+        "an untrusted read leaves its mark",
+        (CONVERSATION + "reads.py", "            await self._taint.mark(principal)\n", "            pass\n"),
+    ),
+    removal(
+        "T38",
+        "the mark is kept over a restart",
+        (
+            CONVERSATION + "taint.py",
+            "            await self._store.put_setting(_name(principal), str(self._store.now()))\n",
+            "",
+        ),
+    ),
+    removal(
+        "T38",
+        "the policy sees the mark",
+        (CONVERSATION + "requests.py", "Signals(tainted=await self._taint.is_marked(principal))", "Signals()"),
+    ),
+    removal(
+        "T38", "the page shows the mark", (TEMPLATES + "decide.html", "{% if content.tainted %}", "{% if false %}")
+    ),
+    removal(
+        "T40",
+        "the envelope is the one on the log",
+        (CORE + "judgement.py", '        if groups.get("envelope") != expected or not same:\n', "        if False:\n"),
+        tests="an_edited",
+    ),
+    removal(
+        "T40",
+        "evidence is about one request",
+        # Three layers: what was shown, and the code that was typed, differ as well.
+        ABOUT_THIS_ENVELOPE,
+        (
+            CORE + "evidence.py",
+            "    if not asked or statement.display != display_of(statement.seat):\n",
+            "    if not asked:\n",
+        ),
+        (CORE + "evidence.py", "    if code_digest(envelope.salt_bytes, code) != envelope.code:\n", "    if False:\n"),
+        tests="evidence",
+    ),
+    removal(
+        "T40",
+        "the invitation's secret signed the passkey",
+        (CORE + "roster.py", "        key.verify(unb64(signed.secret_signature), _secret_message(enrolment))\n", ""),
+        tests="a_passkey",
+    ),
+    removal(
+        "T41",
+        "asking for nothing is no requirement",
+        # Three layers: nothing is ever met by nobody, and policy is not asked with nothing.
+        (
+            CORE + "evidence.py",
+            "    return next((rung for rung in requirements if not rung.is_empty and reached.covers(rung)), None)\n",
+            "    return next((rung for rung in requirements if reached.covers(rung)), None)\n",
+        ),
+        (CORE + "policy.py", "        if evidence.is_empty:\n", "        if False:\n"),
+        EXECUTOR_ASKS_POLICY,
+        tests="an_order",
+    ),
+    removal(
+        "T41",
+        "the evidence meets what the request requires",
+        # Two layers: the executor's own policy would ask for as much.
+        (CORE + "proof.py", "    if met(envelope.requirements, reached) is None:\n", "    if False:\n"),
+        EXECUTOR_ASKS_POLICY,
+        tests="an_order",
+    ),
+    removal("T41", "the executor asks its own policy", EXECUTOR_ASKS_POLICY, tests="the_executor"),
+    removal(
+        "T42",
+        "the ledger knows what was started",
+        # Two layers: it is asked first, and it starts nothing twice.
+        LEDGER_WAS_ASKED,
+        LEDGER_STARTS_ONCE,
+    ),
+    removal("T42", "old evidence serves no new ticket", ABOUT_THIS_ENVELOPE),
+    removal(
+        "T43",
+        "owners are looked at",
+        (
+            CORE + "judgement.py",
+            "if not isinstance(facts, operation.facts) or set(facts.owners) != {account}:",
+            "if not isinstance(facts, operation.facts):",
+        ),
+    ),
+    removal(
+        "T45",
+        "what waits counts when a request is made",
+        (
+            CORE + "judgement.py",
+            "            states=tuple(PLANNED if planned else COUNTED),\n",
+            "            states=tuple(COUNTED),\n",
+        ),
+        tests="many",
+    ),
+    removal(
+        "T45",
+        "what ran counts at redemption",
+        # Two layers: the judgement, and the comparison inside the transaction. The executor counts what it ran itself.
+        AUTHORITY_ASKS_POLICY,
+        (STORE + "redemption.py", "    if redeeming.counters is not None:\n", "    if False:\n"),
+        tests="many",
+    ),
+    removal(
+        "T45",
+        "the executor counts what it ran",
+        (
+            EXECUTION + "executor.py",
+            'envelope, facts.model_dump(mode="json"), counters)',
+            'envelope, facts.model_dump(mode="json"), type(counters)(0, counters.total * 0))',
+        ),
+        tests="the_executor",
+    ),
+    removal(
+        "T46",
+        "a policy is checked at load",
+        (CORE + "policy_text.py", "        check_monotone(policy, _where(policy, lines, source))\n", ""),
+    ),
+    removal(
+        "T47",
+        "what was started is not run again",
+        # Three layers: whoever settles it asks the ledger, the executor does, and nothing starts twice.
+        (
+            EXECUTION + "dispatcher.py",
+            "            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:\n",
+            "            if True:\n",
+        ),
+        LEDGER_WAS_ASKED,
+        LEDGER_STARTS_ONCE,
+    ),
+    removal(
+        "T47",
+        "nobody guesses the outcome",
+        (
+            EXECUTION + "executor.py",
+            '            event, outcome = Event.REPORT_UNKNOWN, {"reason": why}\n',
+            '            event, outcome = Event.REPORT_NOT_EXECUTED, {"reason": why}\n',
+        ),
+    ),
+    removal(
+        "T48",
+        "a state folder has one owner",
+        (STORE + "folder.py", "fcntl.LOCK_EX | fcntl.LOCK_NB", "fcntl.LOCK_SH | fcntl.LOCK_NB"),
+    ),
+    removal(
+        "T49",
+        "an older roster is refused",
+        # Two layers: the lowest version of whoever verifies it, and the executor's own count from the log.
+        (CORE + "roster.py", "    if len(records) < trust.minimum_version:\n", "    if False:\n"),
+        (
+            EXECUTION + "executor.py",
+            "        if roster.version < await asyncio.to_thread(self.ledger.roster_version):\n",
+            "        if False:\n",
+        ),
+    ),
+    removal(
+        "T49",
+        "records are numbered and chained",
+        (CORE + "roster.py", "    if record.version != number or record.previous != head:\n", "    if False:\n"),
+    ),
+    removal(
+        "T49",
+        "records are signed by the roster's key",
+        # Three steps of one check: the key is known, the signature is its, and the record follows the one before.
+        (
+            CORE + "tokens.py",
+            '    key = keys.get(header["kid"]) if isinstance(header["kid"], str) else None\n',
+            '    key = keys.get(header["kid"]) or next(iter(keys.values()))\n',
+        ),
+        (
+            CORE + "tokens.py",
+            "        payload = jws.deserialize_compact(text, key.jwk, algorithms=[ALGORITHM]).payload\n",
+            "        payload = unb64(parts[1])\n",
+        ),
+        (CORE + "roster.py", "    if record.version != number or record.previous != head:\n", "    if False:\n"),
+    ),
+    removal(
+        "T50",
+        "the clock never goes back",
+        (
+            STORE + "clock.py",
+            "self._highest = max(self._highest, int(self._source()))",
+            "self._highest = int(self._source())",
+        ),
+        tests="a_clock",
+    ),
+    removal(
+        "T50",
+        "the highest time outlives the process",
+        (STORE + "sqlite.py", "store_clock.raise_to(chain.load(connection))", "chain.load(connection)"),
+        tests="a_clock",
+    ),
+    removal(
+        "T50",
+        "what ran is remembered apart",
+        # Three layers: the log must go on from where it was read, the ledger is asked, and it starts nothing twice.
+        (
+            EXECUTION + "executor.py",
+            "            if not last or last[0].index != index or last[0].mac != mac:\n",
+            "            if False:\n",
+        ),
+        LEDGER_WAS_ASKED,
+        LEDGER_STARTS_ONCE,
+        tests="a_restored",
+    ),
+    removal(
+        "T50",
+        "an older log is refused",
+        (
+            EXECUTION + "executor.py",
+            "            if not last or last[0].index != index or last[0].mac != mac:\n",
+            "            if False:\n",
+        ),
+        tests="a_restored",
+    ),
+    removal(
+        "T51",
+        "a decline has a namespace of its own",
+        (CORE + "statements.py", '"decline": DECLINE_NAMESPACE}', '"decline": APPROVE_NAMESPACE}'),
+    ),
+    removal(
+        "T51",
+        "the challenge is the one that was made",
+        (
+            CORE + "assertions.py",
+            "    if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), b64(challenge).encode()):\n",
+            "    if False:\n",
+        ),
+        (
+            CORE + "assertions.py",
+            "    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())\n",
+            "",
+        ),
+    ),
+    removal(
+        "T52",
+        "a link's secret is random",
+        (
+            VERIFICATION + "links.py",
+            "        secret = new_secret()\n        code",
+            "        import hashlib\n\n"
+            "        secret = hashlib.sha256(str(notice.ticket).encode()).digest()\n        code",
+        ),
+    ),
+    removal(
+        "T53",
+        "the holder is told",
+        (
+            CORE + "redemption_verbs.py",
+            "        notices = await self._outcome_notices(ticket) if told else []\n",
+            "        notices = await self._outcome_notices(ticket) if False else []\n",
+        ),
+    ),
+    removal(
+        "T53",
+        "the former address is told as well",
+        (CORE + "recipients.py", "    found += [notice.address for notice in earlier if notice.seat == HOLDER]\n", ""),
+    ),
+    removal(
+        "T53",
+        "the organisation's own address is told as well",
+        (
+            CORE + "recipients.py",
+            "    return list(dict.fromkeys(found + ([contact.email] if contact else [])))\n",
+            "    return list(dict.fromkeys(found))\n",
+        ),
+    ),
+    removal(
+        "T54",
+        "a refusal is not told",
+        (
+            CONVERSATION + "requests.py",
+            "waiting_for=self._waiting_for if ticket.state is State.PENDING else (),",
+            "waiting_for=self._waiting_for if ticket.refusal is None else (),",
+        ),
+    ),
+    removal(
+        "T54",
+        "a busy account is not told",
+        (CORE + "request_verbs.py", "        except AccountBusy:\n", "        except ZeroDivisionError:\n"),
+    ),
+    removal(
+        "T54",
+        "an unknown account takes as long",
+        (
+            CORE + "judgement.py",
+            "        assert operation.run_preview is not None  # noqa: S101 - Desk.check refused it at load\n",
+            "        assert operation.run_preview is not None\n"
+            '        if account is None:\n            return Previewed(None, "The account is not known.")\n',
+        ),
+    ),
+)
