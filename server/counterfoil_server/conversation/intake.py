@@ -8,7 +8,8 @@ parsed strictly first (T23), and only then handed on, byte for byte. The rules h
 * no body over 256 KiB, whatever its length header says;
 * one JSON-RPC message per body, in strict JSON.
 
-The principal travels to the tools in the ASGI scope, under :data:`PRINCIPAL`.
+The principal travels to the tools in the ASGI scope, under :data:`PRINCIPAL`; the message as it was read, which says
+how it can be answered, under :data:`MESSAGE`.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from counterfoil_server.conversation.principals import Principals
 
 PRINCIPAL = "counterfoil.principal"
 """The key of the ASGI scope under which the tools find who calls."""
+
+MESSAGE = "counterfoil.message"
+"""The key of the ASGI scope that holds the JSON-RPC message as it was read."""
 
 MAX_BODY = 256 * 1024
 """Bytes. The largest legitimate call is a tool's arguments; this leaves room for a long text."""
@@ -73,7 +77,7 @@ class Intake:
             return await _refuse_message(send, 400, PARSE_ERROR, error, _readable_id(body))
         if not isinstance(message, dict):
             return await _refuse_message(send, 400, INVALID_REQUEST, _not_one_message(), None)
-        await self._app({**scope, PRINCIPAL: principal}, _replay(body, receive), send)
+        await self._app({**scope, PRINCIPAL: principal, MESSAGE: message}, _replay(body, receive), send)
 
 
 def _too_long() -> BadJSON:

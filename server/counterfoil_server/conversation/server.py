@@ -17,26 +17,25 @@ from typing import Any
 
 import mcp_types as types
 from mcp.server import Server
-from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority
 from counterfoil.errors import CounterfoilError
 from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import refused
 from counterfoil_server.conversation.catalogue import Catalogue
-from counterfoil_server.conversation.intake import MAX_BODY, PRINCIPAL, Intake
+from counterfoil_server.conversation.elicitation import Context, Elicitation, Result
+from counterfoil_server.conversation.intake import MAX_BODY, MESSAGE, PRINCIPAL, Intake
 from counterfoil_server.conversation.principals import Principals
 from counterfoil_server.conversation.recorder import Recorder
 from counterfoil_server.conversation.tickets import RunOrder
+from counterfoil_server.conversation.waiting import wants_stream
 from counterfoil_server.conversation.wording import instructions
 
 logger = logging.getLogger(__name__)
-
-Context = ServerRequestContext[dict[str, Any], Any]
 
 
 class InternalError(CounterfoilError):
@@ -53,7 +52,8 @@ class Conversation:
     ``allowed_hosts`` and ``allowed_origins`` are the Host and Origin headers that are accepted (``host:port``;
     ``host:*`` for any port), against DNS rebinding. ``run_order`` runs a redeemed order to its end; ``wake`` says that
     there may be messages to deliver. ``arguments_key`` (32 bytes) keys the digests under which arguments are recorded;
-    without one, digests of two runs of the server cannot be compared.
+    without one, digests of two runs of the server cannot be compared. ``page_of`` answers the address of a ticket's
+    page that its requester may be given; without it, none is offered.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Conversation:
         wake: Callable[[], None],
         version: str,
         arguments_key: bytes | None = None,
+        page_of: Callable[[str], str] | None = None,
     ) -> None:
         self._principals = Principals(authority.store)
         self.recorder = Recorder(authority.store, arguments_key)
@@ -81,14 +82,18 @@ class Conversation:
             on_list_tools=self._list,
             on_call_tool=self._call,
         )
-        self._manager = StreamableHTTPSessionManager(
-            self._server,
-            stateless=True,
-            json_response=True,
-            security_settings=TransportSecuritySettings(
-                allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins)
-            ),
-            max_request_body_size=MAX_BODY,
+        self._elicitation = Elicitation(page_of) if page_of is not None else None
+        self._waits = frozenset({self._catalogue.redeem.definition.name} if self._catalogue.redeem else ())
+        security = TransportSecuritySettings(allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins))
+        self._documents, self._streams = (
+            StreamableHTTPSessionManager(
+                self._server,
+                stateless=True,
+                json_response=as_json,
+                security_settings=security,
+                max_request_body_size=MAX_BODY,
+            )
+            for as_json in (True, False)
         )
 
     def asgi_app(self) -> ASGIApp:
@@ -96,7 +101,7 @@ class Conversation:
 
         Give it to ``starlette.routing.Route("/mcp", endpoint=…)``.
         """
-        return Intake(self._manager.handle_request, self._principals)
+        return Intake(self._answer, self._principals)
 
     def forget_principals(self) -> None:
         """Call it when a principal was disabled: its next call is refused."""
@@ -105,17 +110,20 @@ class Conversation:
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Serve while entered, once. On the way out redemptions end and every call is recorded."""
-        async with self.recorder.running(), self._manager.run():
+        async with self.recorder.running(), self._documents.run(), self._streams.run():
             yield
             if self._catalogue.redeem is not None:
                 await self._catalogue.redeem.settle()
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        manager = self._streams if wants_stream(scope, scope[MESSAGE], self._waits) else self._documents
+        await manager.handle_request(scope, receive, send)
+
     async def _list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return self._catalogue.list
 
-    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        assert ctx.request is not None  # noqa: S101 - the intake is the only way in
-        principal: Principal = ctx.request.scope[PRINCIPAL]
+    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> Result:
+        principal = _caller(ctx)
         ticket: str | None = None
         status = "cancelled"
         try:
@@ -123,9 +131,15 @@ class Conversation:
             if tool is None:
                 status = "unknown_tool"
                 raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}")
-            answer = await tool.call(principal, params.arguments or {})
+            arguments = params.arguments or {}
+            if tool is self._catalogue.redeem:
+                answer = await self._catalogue.redeem.call(principal, arguments, ctx.session.report_progress)
+            else:
+                answer = await tool.call(principal, arguments)
             ticket, status = answer.ticket, "ok"
-            return answer.to_result()
+            if self._elicitation is None:
+                return answer.to_result()
+            return await self._elicitation.around(ctx, params, answer)
         except CounterfoilError as error:
             status = error.code
             return refused(error)
@@ -137,3 +151,12 @@ class Conversation:
             return refused(InternalError(f"Something went wrong inside the server (reference {reference})."))
         finally:
             self.recorder.record(principal.id, params.name, params.arguments, ticket=ticket, status=status)
+
+
+def _caller(ctx: Context) -> Principal:
+    """Whom the intake found to be calling, or whoever serves another transport; there is no other way in."""
+    if isinstance(ctx.request, Principal):
+        return ctx.request
+    assert ctx.request is not None  # noqa: S101 - the intake is the only other way in
+    found: Principal = ctx.request.scope[PRINCIPAL]
+    return found
