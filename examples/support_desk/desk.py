@@ -1,8 +1,9 @@
 """Northlight support: what a small furniture and lighting shop offers an AI.
 
-The AI may read opening hours and policies at once. Everything that moves money or changes who may do what it can only
-request: the people whom ``policy.cedar`` asks for decide on the facts that the previews read from the shop's own
-records. Refunds, store credit and account recovery are declared below, the other operations in ``desk_*.py``.
+The AI may read opening hours and policies at once, and a customer's own records once that customer has opened them to
+the chat. Everything that moves money or changes who may do what it can only request: the people whom ``policy.cedar``
+asks for decide on the facts that the previews read from the shop's own records. Refunds, store credit and account
+recovery are declared below, the rest in ``desk_*.py``.
 
 ``desk`` works on ``state/shop.db`` beside this file, or on the file named by the environment variable
 ``SUPPORT_DESK_DATABASE``; either is made and filled when it is first used.
@@ -18,8 +19,19 @@ from business import Business, Order, amount_text, day_text, decimal_text
 from desk_invoices import offer_invoice_corrections
 from desk_memberships import offer_memberships
 from desk_permissions import offer_permissions
+from desk_records import offer_records
 from desk_sign_in import offer_sign_in_help
-from desk_words import HOLDER, MONEY, ONE_DAY, Reason, receipt, refusals_told, whole_cents
+from desk_words import (
+    HOLDER,
+    MONEY,
+    ONE_DAY,
+    Reason,
+    UndoFacts,
+    receipt,
+    refusals_told,
+    undo_facts,
+    whole_cents,
+)
 from pydantic import BaseModel, Field
 from sign_in import SignIn
 from store_credit import CURRENCY, StoreCredit
@@ -107,10 +119,15 @@ class Accounts:
 
 
 def build(database: Path) -> Desk:
-    """The desk over the shop's database at this path."""
+    """The desk over the shop's database at this path.
+
+    Finance also establishes what became of a sign-in or a permission: both of the two who check identities may have
+    decided it, and whoever decided does not settle.
+    """
     shop = Business(database)
     desk = Desk("Northlight support", directory=Accounts(shop), roles=["finance", "identity"], settled_by="finance")
     offer_information(desk, shop)
+    offer_records(desk, shop)
     offer_refunds(desk, shop)
     offer_store_credit(desk, shop)
     offer_invoice_corrections(desk, shop)
@@ -176,9 +193,14 @@ def offer_refunds(desk: Desk, shop: Business) -> None:
 
     @refund.undo
     async def cancel_refund(execution: Execution, refunded: Receipt) -> Receipt:
+        """Take a refund back that has not reached the customer yet."""
         with refusals_told():
             done = shop.cancel_refund(execution.idempotency_key, refunded.reference)
         return receipt(done)
+
+    @cancel_refund.preview
+    async def cancel_refund_facts(account: Account, receipt: Receipt) -> UndoFacts:
+        return undo_facts(shop, account, receipt)
 
 
 def offer_store_credit(desk: Desk, shop: Business) -> None:
@@ -219,7 +241,7 @@ def offer_account_recovery(desk: Desk, shop: Business) -> None:
     sign_in = SignIn(shop)
     colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
 
-    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues], settled_by="identity")
+    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues])
     async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
         """Let a customer who can't sign in any more use another e-mail address to sign in."""
         with refusals_told():

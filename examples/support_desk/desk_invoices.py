@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from business import Business, amount_text, day_text
-from desk_words import MONEY, Reason, receipt, refusals_told, whole_cents
+from desk_words import MONEY, Reason, UndoFacts, receipt, refusals_told, undo_facts, whole_cents
 from invoices import Invoice, Invoices
 from pydantic import Field
 
@@ -97,8 +97,13 @@ def offer_invoice_corrections(desk: Desk, shop: Business) -> None:
 
     @adjust_invoice.undo
     async def cancel_correction(execution: Execution, corrected: Receipt) -> Receipt:
+        """Take the correction of an invoice back while it is not paid."""
         with refusals_told():
             return receipt(invoices.cancel(execution.idempotency_key, corrected.reference))
+
+    @cancel_correction.preview
+    async def cancel_correction_facts(account: Account, receipt: Receipt) -> UndoFacts:
+        return undo_facts(shop, account, receipt)
 
 
 def signed_cents(direction: Direction, amount: Money) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from business import Business, decimal_text
-from desk_words import HOLDER, receipt, refusals_told
+from desk_words import HOLDER, UndoFacts, receipt, refusals_told, undo_facts
 from memberships import BENEFITS, CURRENCY, Direction, Memberships, Tier, in_words, plan
 
 from counterfoil import Account, Change, Desk, Execution, Facts, Money, Receipt, fact, shown
@@ -62,5 +62,10 @@ def offer_memberships(desk: Desk, shop: Business) -> None:
 
     @change_membership.undo
     async def undo_change(execution: Execution, changed: Receipt) -> Receipt:
+        """Put a membership back as it was before a change, and give back what was charged for it."""
         with refusals_told():
             return receipt(memberships.undo(execution.idempotency_key, changed.reference))
+
+    @undo_change.preview
+    async def undo_change_facts(account: Account, receipt: Receipt) -> UndoFacts:
+        return undo_facts(shop, account, receipt)

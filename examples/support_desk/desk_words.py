@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
-from business import Done, NotDone, Unknown
+from business import Business, Done, NotDone, Unknown
 from pydantic import Field
 
-from counterfoil import Money, NotExecuted, Receipt, Rung
+from counterfoil import Account, Facts, Money, NotExecuted, Receipt, Rung, fact, shown
 
 Reason = Annotated[str, Field(min_length=3, max_length=120)]
 
@@ -24,6 +24,24 @@ ONE_HOUR = 3_600
 
 class NotInOurRecords(NotExecuted, LookupError):
     """A request names something that the shop does not have; nothing was changed."""
+
+
+class UndoFacts(Facts):
+    """What the person who decides about an undo should know."""
+
+    done: str = fact(label="What was done")
+    reference: str = fact(label="Reference")
+    locked: bool = fact(label="Account is locked")
+    fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
+
+
+def undo_facts(shop: Business, account: Account, done: Receipt) -> UndoFacts:
+    """The facts of an undo: what was done, as it was recorded, and how the account stands now."""
+    customer = shop.customer(account)
+    return UndoFacts(
+        owners=(account,), done=done.summary, reference=done.reference, locked=customer.locked,
+        fraud=customer.fraud_score,
+    )  # fmt: skip
 
 
 @contextmanager

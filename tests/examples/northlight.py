@@ -74,9 +74,11 @@ class Northlight:
 
     async def undo(self, operation: str, key: str, receipt: Receipt) -> Receipt:
         """What undoing does."""
-        undo = self.desk.operations[operation].run_undo
-        assert undo is not None
-        return await undo(execution(key), receipt)
+        undone = await self.desk.operations[f"undo_{operation}"].run(
+            execution(key), account=Account("C-1001"), receipt=receipt
+        )
+        assert isinstance(undone, Receipt)
+        return undone
 
     async def question(
         self, operation: str, account: str, /, *, earlier: str = "0.00", count: int = 0, **arguments: Any
