@@ -169,6 +169,7 @@ def _wire(
         organisation=organisation,
         on_decided=wake,
         lifetimes=Lifetimes(link=settings.times.link),
+        locator_key=keys.locator_key,
     )
     delivery = None
     if transport is not None:
@@ -190,6 +191,7 @@ def _wire(
         wake=wake,
         version=VERSION,
         arguments_key=keys.arguments_key,
+        page_of=verification.locator_url,
     )
     administration = Administration(
         authority,

@@ -1,8 +1,8 @@
 """Key material in files: made once with mode 0600, never in the database, never replaced by itself.
 
 In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``), one secret
-from which the keys for deduplication, match codes and the log's chain are derived, and ``trust.json`` with the roster's
-public keys. The roster's private key lies elsewhere: serving processes never read it.
+from which the keys for deduplication, match codes, locators and the log's chain are derived, and ``trust.json`` with
+the roster's public keys. The roster's private key lies elsewhere: serving processes never read it.
 
 A state folder that has a database but lacks a key is refused: a fresh key would make every old record unverifiable.
 """
@@ -34,6 +34,8 @@ class Keys:
     secrets: Secrets
     arguments_key: bytes
     """Keys the digests under which tool calls' arguments are recorded."""
+    locator_key: bytes
+    """Seals the addresses of tickets' pages that AI clients may show."""
     roster_keys: dict[str, VerificationKey]
 
 
@@ -51,7 +53,13 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
     if len(secret) != SECRET_LENGTH:
         raise KeyFileError(f"The key file {folder / 'secret'} is damaged: it has {len(secret)} bytes, not 32.")
     keys = Secrets(dedupe=derive(secret, "dedupe"), code=derive(secret, "match-code"), log=derive(secret, "log"))
-    return Keys(ring, keys, derive(secret, "recorded-arguments"), read_trust(folder / "trust.json"))
+    return Keys(
+        ring,
+        keys,
+        arguments_key=derive(secret, "recorded-arguments"),
+        locator_key=derive(secret, "locator"),
+        roster_keys=read_trust(folder / "trust.json"),
+    )
 
 
 def derive(secret: bytes, use: str) -> bytes:

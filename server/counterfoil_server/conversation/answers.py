@@ -30,11 +30,16 @@ Arguments = TypeVar("Arguments", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A tool's answer. ``ticket``: the ticket it was about, for the record."""
+    """A tool's answer.
+
+    ``ticket``: the ticket it was about. ``offer``: with which words its page may be offered to the client's user; None
+    where there is nothing to decide.
+    """
 
     words: str
     structured: dict[str, Any]
     ticket: str | None = None
+    offer: str | None = None
 
     def to_result(self) -> types.CallToolResult:
         """The result on the wire."""

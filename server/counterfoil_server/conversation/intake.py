@@ -8,7 +8,8 @@ parsed strictly first (T23), and only then handed on, byte for byte. The rules h
 * no body over 256 KiB, whatever its length header says;
 * one JSON-RPC message per body, in strict JSON.
 
-The principal travels to the tools in the ASGI scope, under :data:`PRINCIPAL`.
+The principal travels to the tools in the ASGI scope, under :data:`PRINCIPAL`; the message as it was read, which says
+how it can be answered, under :data:`MESSAGE`.
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ from counterfoil_server.json_rpc import MAX_BODY, Refused, TooLong, read_message
 
 PRINCIPAL = "counterfoil.principal"
 """The key of the ASGI scope under which the tools find who calls."""
+
+MESSAGE = "counterfoil.message"
+"""The key of the ASGI scope that holds the JSON-RPC message as it was read."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -63,10 +67,10 @@ class Intake:
         if body is None:
             return await _refuse_message(send, 413, TooLong(None))
         try:
-            read_message(body)
+            message = read_message(body)
         except Refused as refused:
             return await _refuse_message(send, 400, refused)
-        await self._app({**scope, PRINCIPAL: principal}, _replay(body, receive), send)
+        await self._app({**scope, PRINCIPAL: principal, MESSAGE: message}, _replay(body, receive), send)
 
 
 async def _read_body(receive: Receive) -> bytes | None:

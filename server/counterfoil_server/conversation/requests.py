@@ -55,6 +55,7 @@ class RequestTool:
         self._authority = authority
         self._taint = taint
         self._wake = wake
+        self._organisation = authority.judge.desk.name
         self._in_conversation = ACCESS in authority.judge.desk.operations
         ladder = authority.judge.desk.ladder_of(operation)
         self._waiting_for = wording.least(ladder)
@@ -113,4 +114,10 @@ class RequestTool:
             f"Requested: {self._operation.title}. {said}{waiting} {following}\n"
             f"Ticket: {ticket.id}\nMatch code: {code}\nStatus: {ticket.state.value}\nExpires: {requested.expires_at}"
         )
-        return Answer(words, requested.model_dump(mode="json"), ticket.id)
+        offered = ticket.state is State.PENDING and refusal is None
+        return Answer(
+            words,
+            requested.model_dump(mode="json"),
+            ticket.id,
+            wording.offer(self._organisation, self._operation.title, code) if offered else None,
+        )

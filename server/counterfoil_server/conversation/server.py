@@ -19,29 +19,28 @@ from typing import Any
 import mcp_types as types
 from anyio.abc import ByteStream
 from mcp.server import Server
-from mcp.server.context import ServerRequestContext
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority
 from counterfoil.errors import CounterfoilError
 from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import refused
 from counterfoil_server.conversation.catalogue import Catalogue
-from counterfoil_server.conversation.intake import PRINCIPAL, Intake
+from counterfoil_server.conversation.elicitation import Context, Elicitation, Result
+from counterfoil_server.conversation.intake import MESSAGE, PRINCIPAL, Intake
 from counterfoil_server.conversation.local_principal import LocalPrincipals
 from counterfoil_server.conversation.pipe import Pipe
 from counterfoil_server.conversation.principals import Principals
 from counterfoil_server.conversation.recorder import Recorder
 from counterfoil_server.conversation.tickets import RunOrder
+from counterfoil_server.conversation.waiting import wants_stream
 from counterfoil_server.conversation.wording import instructions
 from counterfoil_server.json_rpc import MAX_BODY
 
 logger = logging.getLogger(__name__)
-
-Context = ServerRequestContext[dict[str, Any], Any]
 
 
 class InternalError(CounterfoilError):
@@ -58,7 +57,8 @@ class Conversation:
     ``allowed_hosts`` and ``allowed_origins`` are the Host and Origin headers that are accepted (``host:port``;
     ``host:*`` for any port), against DNS rebinding. ``run_order`` runs a redeemed order to its end; ``wake`` says that
     there may be messages to deliver. ``arguments_key`` (32 bytes) keys the digests under which arguments are recorded;
-    without one, digests of two runs of the server cannot be compared.
+    without one, digests of two runs of the server cannot be compared. ``page_of`` answers the address of a ticket's
+    page that its requester may be given; without it, none is offered.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class Conversation:
         wake: Callable[[], None],
         version: str,
         arguments_key: bytes | None = None,
+        page_of: Callable[[str], str] | None = None,
     ) -> None:
         self._principals = Principals(authority.store)
         self._local_principals = LocalPrincipals(authority.store)
@@ -87,14 +88,18 @@ class Conversation:
             on_list_tools=self._list,
             on_call_tool=self._call,
         )
-        self._manager = StreamableHTTPSessionManager(
-            self._server,
-            stateless=True,
-            json_response=True,
-            security_settings=TransportSecuritySettings(
-                allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins)
-            ),
-            max_request_body_size=MAX_BODY,
+        self._elicitation = Elicitation(page_of) if page_of is not None else None
+        self._waits = frozenset({self._catalogue.redeem.definition.name} if self._catalogue.redeem else ())
+        security = TransportSecuritySettings(allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins))
+        self._documents, self._streams = (
+            StreamableHTTPSessionManager(
+                self._server,
+                stateless=True,
+                json_response=as_json,
+                security_settings=security,
+                max_request_body_size=MAX_BODY,
+            )
+            for as_json in (True, False)
         )
 
     def asgi_app(self) -> ASGIApp:
@@ -102,7 +107,7 @@ class Conversation:
 
         Give it to ``starlette.routing.Route("/mcp", endpoint=…)``.
         """
-        return Intake(self._manager.handle_request, self._principals)
+        return Intake(self._answer, self._principals)
 
     async def serve_pipe(self, stream: ByteStream, uid: int) -> None:
         """Serve one client that sends a message a line, for the user ``uid`` of this machine, until either is gone."""
@@ -115,15 +120,19 @@ class Conversation:
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
         """Serve while entered, once. On the way out redemptions end and every call is recorded."""
-        async with self.recorder.running(), self._manager.run():
+        async with self.recorder.running(), self._documents.run(), self._streams.run():
             yield
             if self._catalogue.redeem is not None:
                 await self._catalogue.redeem.settle()
 
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        manager = self._streams if wants_stream(scope, scope[MESSAGE], self._waits) else self._documents
+        await manager.handle_request(scope, receive, send)
+
     async def _list(self, ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         return self._catalogue.list
 
-    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+    async def _call(self, ctx: Context, params: types.CallToolRequestParams) -> Result:
         principal = _caller(ctx)
         ticket: str | None = None
         status = "cancelled"
@@ -132,9 +141,15 @@ class Conversation:
             if tool is None:
                 status = "unknown_tool"
                 raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}")
-            answer = await tool.call(principal, params.arguments or {})
+            arguments = params.arguments or {}
+            if tool is self._catalogue.redeem:
+                answer = await self._catalogue.redeem.call(principal, arguments, ctx.session.report_progress)
+            else:
+                answer = await tool.call(principal, arguments)
             ticket, status = answer.ticket, "ok"
-            return answer.to_result()
+            if self._elicitation is None:
+                return answer.to_result()
+            return await self._elicitation.around(ctx, params, answer)
         except CounterfoilError as error:
             status = error.code
             return refused(error)

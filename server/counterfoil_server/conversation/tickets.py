@@ -25,6 +25,7 @@ from counterfoil.tickets import State, Ticket
 from counterfoil.values import Frozen
 from counterfoil_server.conversation import wording
 from counterfoil_server.conversation.answers import Answer, validated
+from counterfoil_server.conversation.waiting import Tell, silent, told
 
 logger = logging.getLogger(__name__)
 
@@ -174,14 +175,15 @@ class RedeemTool:
             ),
         )
 
-    async def call(self, principal: Principal, arguments: Mapping[str, Any]) -> Answer:
+    async def call(self, principal: Principal, arguments: Mapping[str, Any], tell: Tell = silent) -> Answer:
         """Redeem it and wait a while for the end. Every refusal reads the same, whatever its cause."""
         given = validated(RedeemArguments, arguments)
         # A task of its own: a caller who hangs up between redemption and effect must not leave the ticket in between.
         task = asyncio.create_task(self._redeem(principal, given), name=f"redemption of {given.ticket[:50]}")
         self._running.add(task)
         task.add_done_callback(self._forget)
-        done, _ = await asyncio.wait({task}, timeout=RUN_WAIT)
+        async with told(tell, wording.STILL_UNDER_WAY, RUN_WAIT):
+            done, _ = await asyncio.wait({task}, timeout=RUN_WAIT)
         if done:
             task.result()
         return status_answer(self._authority, await self._authority.status(principal.id, given.ticket))

@@ -58,6 +58,14 @@ def request_next(match_code: str) -> str:
     )
 
 
+def offer(organisation: str, title: str, match_code: str) -> str:
+    """With which words a client may offer its user the page of a request: the same for every account (T54)."""
+    return (
+        f"Read and decide what was requested at {organisation}: {title}. {NOT_DONE} Sign in there with your passkey; "
+        f"the page asks for the match code {match_code}. A message with a link also goes to the address on file."
+    )
+
+
 REFUSED_NEXT = "Tell the user that it cannot be done, and why. Nothing was changed."
 
 
@@ -93,6 +101,8 @@ def said_of(state: State, *, collected: bool, looked_into: bool) -> tuple[str, s
         )
     return SAID[state]
 
+
+STILL_UNDER_WAY = "Still under way; how it ends is not known yet."
 
 HELD = f"It was confirmed and now waits, so that the account's holder can still object. {NOT_DONE}"
 

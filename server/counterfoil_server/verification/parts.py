@@ -10,6 +10,7 @@ from counterfoil.authority import Authority
 from counterfoil.judgement import Judge
 from counterfoil.store import Store
 from counterfoil_server.verification.links import Links
+from counterfoil_server.verification.locators import Locators
 from counterfoil_server.verification.passkeys import Challenges
 from counterfoil_server.verification.rendering import Pages
 from counterfoil_server.verification.sessions import Sessions
@@ -23,6 +24,7 @@ class Parts:
     organisation: str
     pages: Pages
     links: Links
+    locators: Locators
     sessions: Sessions
     challenges: Challenges
     decided: Callable[[], None]

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from counterfoil import recipients
 from counterfoil.authority import Authority
 from counterfoil.canonical import b64
 from counterfoil.errors import SettingsError
@@ -18,12 +19,15 @@ from counterfoil_server.verification.decision import Decide
 from counterfoil_server.verification.endpoints import Endpoint, Handler
 from counterfoil_server.verification.enrolment import Enrol
 from counterfoil_server.verification.links import DeliveredLink, Links
+from counterfoil_server.verification.locators import PATH as LOCATOR_PATH
+from counterfoil_server.verification.locators import Locators
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import Challenges
 from counterfoil_server.verification.rendering import ASSETS_PATH, Pages
+from counterfoil_server.verification.secrets_kept import new_secret
 from counterfoil_server.verification.sessions import Sessions
 from counterfoil_server.verification.settling import Settle
-from counterfoil_server.verification.sign_in import SignIn, to_decide, to_settle
+from counterfoil_server.verification.sign_in import LinkSignIn, SignIn, by_locator, to_decide, to_settle
 from counterfoil_server.verification.veto import Veto
 
 
@@ -40,7 +44,8 @@ class Verification:
     """The pages on which people are recognised, judge a request, and decide it.
 
     ``public_url`` is the origin that people's browsers see; passkeys are bound to its host. ``on_decided`` is called
-    after each decision, so that whatever carries out approved tickets need not wait for its next look. Raises
+    after each decision, so that whatever carries out approved tickets need not wait for its next look. ``locator_key``
+    (32 bytes) seals the addresses that AI clients may show; without one, they end with this process. Raises
     SettingsError unless ``public_url`` is an origin that the authority's relying party accepts.
     """
 
@@ -52,6 +57,7 @@ class Verification:
         organisation: str,
         lifetimes: Lifetimes | None = None,
         on_decided: Callable[[], None] | None = None,
+        locator_key: bytes | None = None,
     ) -> None:
         self._public_url = checked_origin(authority, public_url)
         self._secure = self._public_url.startswith("https:")
@@ -62,6 +68,7 @@ class Verification:
             organisation=organisation,
             pages=Pages(organisation),
             links=Links(store, self._public_url, self._lifetimes.link),
+            locators=Locators(locator_key or new_secret(), self._public_url),
             sessions=Sessions(
                 store, authority.judge.trust.party.origins, secure=self._secure, life=self._lifetimes.session
             ),
@@ -76,14 +83,20 @@ class Verification:
         """
         return await self._parts.links.make(notice)
 
+    def locator_url(self, ticket: str) -> str:
+        """The address of a ticket's page that its requester may be given. It is worth nothing by itself (T52)."""
+        return self._parts.locators.url(ticket)
+
     def enrolment_url(self, secret: bytes) -> str:
         """The address of an invitation, from its one-time secret of 32 bytes."""
         return f"{self._public_url}/enrol/{b64(secret)}"
 
     def routes(self) -> list[Route]:
         """Every address of this layer."""
-        sign_in, decide = SignIn(self._parts, to_decide(self._parts)), Decide(self._parts)
-        settler, settle = SignIn(self._parts, to_settle(self._parts)), Settle(self._parts)
+        sign_in = LinkSignIn(self._parts, to_decide(self._parts), recipients.APPROVE)
+        settler = LinkSignIn(self._parts, to_settle(self._parts), recipients.SETTLE)
+        guest = SignIn(self._parts, by_locator(self._parts))
+        decide, settle = Decide(self._parts), Settle(self._parts)
         veto = Veto(self._parts)
         enrol = Enrol(self._parts, self._lifetimes.challenge)
         return [
@@ -91,6 +104,9 @@ class Verification:
             self._page("/l/{secret}/again", post=sign_in.again),
             self._script("/l/{secret}/challenge", post=sign_in.challenge),
             self._script("/l/{secret}/sign-in", post=sign_in.sign_in),
+            self._page(LOCATOR_PATH + "{secret}", get=guest.landing),
+            self._script(LOCATOR_PATH + "{secret}/challenge", post=guest.challenge),
+            self._script(LOCATOR_PATH + "{secret}/sign-in", post=guest.sign_in),
             self._page("/decide", get=decide.page),
             self._script("/decide/statement", post=decide.statement),
             self._script("/decide/signature", post=decide.signature),

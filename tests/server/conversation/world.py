@@ -47,6 +47,7 @@ from counterfoil.values import Account, Execution, NotExecuted
 from counterfoil_server.bearer import new_token, token_digest
 from counterfoil_server.conversation import Conversation
 from counterfoil_server.store import SQLiteStore
+from counterfoil_server.verification.locators import Locators
 from server.conversation.passkey import PARTY, Passkey
 
 MODERN = "2026-07-28"
@@ -228,6 +229,7 @@ async def open_world(
             run_order=world.run_order,
             wake=world.wake,
             version="0.1.0",
+            page_of=Locators(secrets.token_bytes(32), authority.issuer).url,
         )
         async with served(wrap(world.conversation.asgi_app()), world.conversation.lifespan, listening):
             yield world
