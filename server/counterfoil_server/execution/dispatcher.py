@@ -86,6 +86,7 @@ class Dispatcher:
         self._alarm = ""
         """What the executor found wrong with the log, so that it is said once and not every second."""
         self._looks = 0
+        self._looking = asyncio.Lock()
 
     def wake(self) -> None:
         """Something was decided: look now."""
@@ -123,7 +124,12 @@ class Dispatcher:
             self._alarm = ""
 
     async def look(self) -> None:
-        """Expire what is due, redeem what is ready, now and then settle what has no known end."""
+        """Expire what is due, redeem what is ready, now and then settle what has no known end. One look at a time:
+        two at once would present the same capabilities."""
+        async with self._looking:
+            await self._look()
+
+    async def _look(self) -> None:
         self._looks += 1
         store = self._authority.store
         await store.expire_due()

@@ -1,0 +1,360 @@
+"""The harness that organisations test their desks with: every kind of step, over a whole desk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from counterfoil.errors import PolicyError, SettingsError
+from counterfoil.testing import (
+    NoMessage,
+    OpenDesk,
+    PageRefused,
+    PasskeyRefused,
+    SoftwareAuthenticator,
+    ToolRefused,
+    money,
+    open_desk,
+)
+from server.gym import POLICY, Gym, gym_desk
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def gym() -> Gym:
+    return Gym()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, gym: Gym) -> AsyncIterator[OpenDesk]:
+    settings = {"trust_client_isolation": True}
+    async with open_desk(gym_desk(gym), tmp_path, policy=POLICY, settings=settings) as opened:
+        yield opened
+
+
+# Requests and decisions -----------------------------------------------------------------------------------------------
+
+
+async def test_a_request_waits_for_its_holder_and_runs_once_when_they_sign(desk: OpenDesk, gym: Gym) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"), note="Late again.")
+    waiting = await desk.settled(asked)
+    assert (waiting.state, waiting.account, waiting.principal) == ("pending", "M-1", "assistant")
+    assert any("passkey" in clause for clause in waiting.waiting_for)
+    assert gym.done == {}
+    assert "Late again." in (await ada.reads(asked)).text
+    await ada.approves(asked)
+    done = await desk.settled(asked)
+    assert done.state == "executed"
+    assert done.receipt is not None
+    assert done.receipt.summary == "credit 20.00 EUR"
+    assert gym.done == {asked.ticket: "credit 20.00 EUR"}
+    assert (await desk.ai.status(asked))["status"] == "executed"
+    assert "was carried out" in (await desk.mailbox.newest(ada)).subject
+
+
+async def test_a_link_and_a_code_can_be_given_by_hand(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    message = await desk.mailbox.newest(ada, "waits for your decision")
+    with pytest.raises(PageRefused, match="not the code"):
+        await ada.approves(message, code=f"{(int(asked.match_code) + 1) % 1_000_000:06d}")
+    assert message.link is not None
+    await ada.approves(message.link, code=asked.match_code)
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_each_request_is_decided_by_its_own_message(desk: OpenDesk, gym: Gym) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    small = await desk.ai.request("credit", account="M-1", amount=money("1.00"))
+    large = await desk.ai.request("credit", account="M-1", amount=money("2.00"))
+    assert await ada.declines(small) == "You declined"
+    await ada.approves(large)
+    assert {ticket.id: ticket.state for ticket in await desk.tickets()} == {
+        small.ticket: "declined",
+        large.ticket: "executed",
+    }
+    assert [ticket.id for ticket in await desk.tickets("executed", account="M-1")] == [large.ticket]
+    assert list(gym.done) == [large.ticket]
+
+
+async def test_what_staff_must_approve_waits_for_them_too(desk: OpenDesk) -> None:
+    ada, kim = await desk.enrol("Ada", account="M-1"), await desk.enrol("Kim", role="front")
+    assert (ada.address, kim.address) == ("ada@members.example", "kim@people.example")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("80.00"))
+    assert await ada.approves(asked) == "Your approval is recorded"
+    assert (await desk.settled(asked)).state == "pending"
+    await kim.approves(asked)
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_this_was_not_me_bars_the_ai_from_the_account(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.disowns(asked)
+    assert (await desk.settled(asked)).state == "declined"
+    again = await desk.ai.request("credit", account="M-1", amount=money("21.00"))
+    with pytest.raises(NoMessage, match="about cf_"):
+        await ada.approves(again)
+
+
+async def test_what_policy_refuses_can_be_read_and_never_approved(desk: OpenDesk, gym: Gym) -> None:
+    gym.locked.add("M-1")
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    assert (await desk.settled(asked)).refusal == "Nothing on a locked account."
+    assert "Nothing on a locked account." in (await ada.reads(asked)).text
+    with pytest.raises(PageRefused):
+        await ada.approves(asked)
+
+
+async def test_the_ai_redeems_what_it_is_to_collect(desk: OpenDesk, gym: Gym) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("open_locker", account="M-1")
+    await ada.approves(asked)
+    assert (await desk.settled(asked)).state == "approved"
+    assert gym.done == {}
+    with pytest.raises(ToolRefused) as refused:
+        await desk.ai.redeem(asked, "made-up")
+    assert refused.value.code == "capability_refused"
+    assert (await desk.ai.redeem(asked))["status"] == "executed"
+    assert list(gym.done) == [asked.ticket]
+
+
+async def test_what_was_done_is_undone_by_a_request_of_its_own(desk: OpenDesk, gym: Gym) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.approves(asked)
+    undo = await desk.ai.request("undo_credit", ticket=asked)
+    await ada.approves(undo)
+    assert (await desk.settled(undo)).state == "executed"
+    assert list(gym.done.values()) == ["credit 20.00 EUR", "undo G-1"]
+
+
+async def test_a_request_can_be_withdrawn(desk: OpenDesk) -> None:
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    assert (await desk.ai.cancel(asked))["status"] == "cancelled"
+
+
+# Reads ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_everybodys_reads_are_answered_at_once(desk: OpenDesk) -> None:
+    assert await desk.ai.read("opening_hours") == "always"
+
+
+async def test_a_persons_records_are_read_in_the_conversation_that_they_opened(desk: OpenDesk) -> None:
+    synced = SoftwareAuthenticator(backup_eligible=True, backed_up=True)
+    ada = await desk.enrol("Ada", account="M-1", authenticator=synced)
+    chat, other = await desk.ai.start_conversation(), await desk.ai.start_conversation()
+    asked = await chat.request("access", account="M-1")
+    with pytest.raises(ToolRefused) as refused:
+        await chat.read("visits")
+    assert refused.value.code == "no_access"
+    await ada.approves(asked)
+    assert await chat.read("visits", limit=3) == [{"day": "Monday", "trainer": None}]
+    assert (await chat.request("pause", account="M-1")).status == "approved"
+    with pytest.raises(ToolRefused):
+        await other.read("visits")
+    await ada.ends_access(asked)
+    with pytest.raises(ToolRefused):
+        await chat.read("visits")
+
+
+async def test_access_ends_by_itself(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    chat = await desk.ai.start_conversation()
+    await ada.approves(await chat.request("access", account="M-1"))
+    await desk.advance(minutes=14, seconds=59)
+    assert await chat.read("visits")
+    await desk.advance(seconds=1)
+    with pytest.raises(ToolRefused):
+        await chat.read("visits")
+
+
+# Time -----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_hold_ends_when_the_clock_says_so_and_not_before(desk: OpenDesk, gym: Gym) -> None:
+    kim = await desk.enrol("Kim", role="front")
+    asked = await desk.ai.request("change_email", account="M-3", email="new@members.example")
+    assert await kim.approves(asked) == "Approved, and waiting"
+    await desk.advance(days=1, seconds=-1)
+    assert ((await desk.settled(asked)).state, gym.done) == ("held", {})
+    await desk.advance(seconds=1)
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_whoever_has_the_message_can_stop_what_waits_without_a_passkey(desk: OpenDesk, gym: Gym) -> None:
+    kim = await desk.enrol("Kim", role="front")
+    cy = await desk.without_passkey("Cy", "cy@members.example")
+    asked = await desk.ai.request("change_email", account="M-3", email="eve@evil.example")
+    await kim.approves(asked)
+    assert "Stopped" in (await cy.stops(asked, disown=True)).text
+    await desk.advance(days=2)
+    assert ((await desk.settled(asked)).state, gym.done) == ("declined", {})
+
+
+async def test_a_link_that_has_lapsed_is_asked_for_again(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    message = await desk.mailbox.newest(ada)
+    await desk.advance(minutes=11)
+    with pytest.raises(PageRefused) as refused:
+        await ada.approves(message)
+    assert refused.value.lapsed
+    await ada.approves(asked)
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_what_nobody_decided_expires(desk: OpenDesk) -> None:
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await desk.advance(days=1)
+    assert (await desk.settled(asked)).state == "expired"
+    with pytest.raises(ValueError, match="does not go back"):
+        await desk.advance(days=-1)
+
+
+# Outcomes and stopping ------------------------------------------------------------------------------------------------
+
+
+async def test_a_connector_that_refuses_has_done_nothing(desk: OpenDesk, gym: Gym) -> None:
+    gym.broken = "refuses"
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.approves(asked)
+    ended = await desk.settled(asked)
+    assert (ended.state, ended.reason) == ("not_executed", "The gym is closed.")
+
+
+async def test_an_unknown_outcome_is_settled_by_whoever_is_named_for_it(desk: OpenDesk, gym: Gym) -> None:
+    gym.broken = "silent"
+    ada, kim = await desk.enrol("Ada", account="M-1"), await desk.enrol("Kim", role="front")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.approves(asked)
+    assert (await desk.settled(asked)).state == "unknown"
+    await kim.settles(asked, "executed", "B-17")
+    ended = await desk.settled(asked)
+    assert ended.receipt is not None
+    assert (ended.state, ended.receipt.reference) == ("executed", "B-17")
+
+
+async def test_what_is_revoked_never_runs(desk: OpenDesk, gym: Gym) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.reads(asked)
+    assert (await desk.revoke(asked))["revoked"] == 1
+    with pytest.raises(PageRefused):
+        await ada.browser.decide("approve", asked.match_code)
+    assert ((await desk.settled(asked)).state, gym.done) == ("revoked", {})
+
+
+async def test_a_revocation_says_what_is_being_carried_out_already(desk: OpenDesk, gym: Gym) -> None:
+    gym.free = asyncio.Event()
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.approves(asked)
+    await gym.busy.wait()
+    assert (await desk.ticket(asked)).state == "executing"
+    assert (await desk.revoke("account:M-1"))["executing"] == 1
+    gym.free.set()
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_what_is_suspended_runs_when_it_is_resumed(desk: OpenDesk, gym: Gym) -> None:
+    kim = await desk.enrol("Kim", role="front")
+    asked = await desk.ai.request("change_email", account="M-3", email="new@members.example")
+    await kim.approves(asked)
+    await desk.suspend("operation:change_email")
+    await desk.advance(days=1)
+    assert (await desk.settled(asked)).state == "held"
+    await desk.resume("operation:change_email")
+    await desk.advance(minutes=1)
+    assert (await desk.settled(asked)).state == "executed"
+
+
+async def test_a_person_who_was_disabled_signs_nothing(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await desk.mailbox.newest(ada)
+    await desk.disable(ada)
+    with pytest.raises(PageRefused):
+        await ada.approves(asked)
+
+
+# Whoever misbehaves ---------------------------------------------------------------------------------------------------
+
+
+async def test_other_agents_and_other_passkeys_get_nothing(desk: OpenDesk) -> None:
+    ada, bo = await desk.enrol("Ada", account="M-1"), await desk.enrol("Bo", account="M-2")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    other = await desk.assistant("other", mode="legacy")
+    with pytest.raises(ToolRefused) as refused:
+        await other.status(asked)
+    assert refused.value.code == "unknown_ticket"
+    with pytest.raises((PageRefused, PasskeyRefused)):
+        await bo.approves(await desk.mailbox.newest(ada), code=asked.match_code)
+
+
+async def test_an_authenticator_that_did_not_verify_its_user_approves_nothing(desk: OpenDesk) -> None:
+    careless = SoftwareAuthenticator()
+    ada = await desk.enrol("Ada", account="M-1", authenticator=careless)
+    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
+    await ada.reads(asked)
+    careless.user_verified = False
+    with pytest.raises(PageRefused):
+        await ada.browser.decide("approve", asked.match_code)
+
+
+async def test_a_mailbox_without_the_message_says_what_it_holds(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada", account="M-1")
+    with pytest.raises(NoMessage, match="to ada@members.example: Gym: a passkey was added"):
+        await desk.mailbox.newest(ada, "waits for your decision")
+
+
+# Opening --------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_desk_is_opened_by_its_settings_with_a_candidate_for_its_policy(tmp_path: Path) -> None:
+    home, state = tmp_path / "home", tmp_path / "state"
+    home.mkdir()
+    state.mkdir()
+    (home / "gym_of_this_test.py").write_text("from server.gym import Gym, gym_desk\ndesk = gym_desk(Gym())\n")
+    (home / "policy.cedar").write_text(POLICY)
+    (home / "counterfoil.toml").write_text(
+        'desk = "gym_of_this_test:desk"\npolicy = "policy.cedar"\npublic_url = "https://gym.example"\n'
+        'trust_client_isolation = true\n[smtp]\nhost = "mail.example"\nsender = "gym@gym.example"\n'
+    )
+    async with open_desk(home / "counterfoil.toml", state, settings={"times": {"ticket": 60}}) as desk:
+        asked = await desk.ai.request("pause", account="M-1")
+        await desk.advance(minutes=1)
+        assert (await desk.settled(asked)).state == "expired"
+    assert sorted(path.name for path in home.iterdir() if path.suffix) == [
+        "counterfoil.toml",
+        "gym_of_this_test.py",
+        "policy.cedar",
+    ]
+    (state / "second").mkdir()
+    locked = POLICY.replace("when { resource.facts.locked }", "")
+    async with open_desk(str(home / "counterfoil.toml"), state / "second", policy=locked) as desk:
+        asked = await desk.ai.request("pause", account="M-1")
+        assert (await desk.settled(asked)).refusal == "Nothing on a locked account."
+
+
+async def test_what_serve_would_refuse_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError):
+        async with open_desk(gym_desk(Gym()), tmp_path, policy="permit (principal, action, resource) when { x };"):
+            pass
+    with pytest.raises(SettingsError, match="no policy"):
+        async with open_desk(gym_desk(Gym()), tmp_path):
+            pass
+    with pytest.raises(SettingsError, match="cannot set port"):
+        async with open_desk(gym_desk(Gym()), tmp_path, policy=POLICY, settings={"port": 1}):
+            pass
