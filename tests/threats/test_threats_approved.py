@@ -122,7 +122,7 @@ async def test_T25_what_is_sent_again_is_not_what_runs(siege: Siege) -> None:
         assert not answer.ok
     assert siege.desk.books.unchanged
     assert (await siege.redeem(small, capability))["status"] == "executed"
-    assert [row[2] for row in siege.desk.books.read().credits if row[0] == small["ticket"]] == [500]
+    assert [row[2] for row in siege.desk.books.read().journals["credit_entries"] if row[0] == small["ticket"]] == [500]
     assert siege.desk.books.entries_added == 1
 
 

@@ -53,7 +53,7 @@ async def test_T45_the_executor_adds_up_what_it_ran_itself(siege: Siege) -> None
     second = await siege.credit("19.00")
     answer = await siege.redeem(second, await siege.approved(second))
     assert answer["status"] == "not_executed"
-    assert [row[2] for row in siege.desk.books.read().credits] == [2000]
+    assert [row[2] for row in siege.desk.books.read().journals["credit_entries"]] == [2000]
 
 
 ODD = {

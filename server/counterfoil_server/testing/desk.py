@@ -177,7 +177,7 @@ class OpenDesk:
         if parts.delivery is not None:
             while await parts.delivery.deliver_due():
                 pass
-        while await self._messages_leave():  # with the desk's own worker, which offers no event
+        while await self._messages_leave():  # noqa: ASYNC110 - the desk's own worker offers no event
             await asyncio.sleep(0.005)
         return parts.store.commits != before
 

@@ -19,8 +19,8 @@ from server.conversation.test_intake import ENVELOPE, headers
 from server.conversation.world import ERAS, MODERN, World, call
 
 ASKED = {"account": "B-1"}
-URL = {"elicitation": {"form": {}, "url": {}}}
-FORM = {"elicitation": {"form": {}}}
+URL: dict[str, Any] = {"elicitation": {"form": {}, "url": {}}}
+FORM: dict[str, Any] = {"elicitation": {"form": {}}}
 
 Connect = Callable[..., AbstractAsyncContextManager[Client]]
 
