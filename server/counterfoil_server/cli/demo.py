@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import logging
 import secrets
+import shutil
 import socket
 import sys
 import tempfile
@@ -89,7 +90,6 @@ def demo(
 ) -> int:
     """Try the desk without e-mail: play its story from beginning to end, or leave it running with --stay."""
     configuration = session.configuration
-    configuration.load_policy()  # before the story prepares anything
     story = load_story(configuration)
     logs.configure(as_json=session.output.as_json, level=logging.WARNING)
     if stay:
@@ -180,9 +180,17 @@ def _stay(configuration: Configuration, story: Story, output: Output) -> int:
 
 
 def _prepare(configuration: Configuration, story: Story) -> None:
+    """Let the story prepare, then load desk and policy; where they are wrong, a state folder made here goes again."""
+    made = not configuration.state.exists()
     # The state folder is for this user only, whoever makes it first.
     configuration.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    story.prepare(configuration.state)
+    try:
+        story.prepare(configuration.state)
+        configuration.load_policy()
+    except BaseException:
+        if made:
+            shutil.rmtree(configuration.state, ignore_errors=True)
+        raise
 
 
 def _serve(configuration: Configuration, made: Demo, ready: Callable[[Parts, str], Awaitable[None]]) -> None:
