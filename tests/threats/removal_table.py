@@ -63,6 +63,16 @@ CAPABILITY_LIVES = (
     "WHERE id = ? AND expires_at > ? AND ended_at IS NULL)",
     "WHERE id = ? AND expires_at > ? - 100000)",
 )
+SUSPENSIONS_STOP = (
+    STORE + "redemption.py",
+    "AND NOT {suspended(scopes)}",
+    "AND ({suspended(scopes)} OR TRUE)",
+)
+EXECUTOR_LOOKS_AT_SUSPENSIONS = (
+    EXECUTION + "executor.py",
+    "        if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):\n",
+    "        if False:\n",
+)
 LEDGER_WAS_ASKED = (EXECUTION + "executor.py", "        if before is not None:\n", "        if False:\n")
 LEDGER_STARTS_ONCE = (
     EXECUTION + "ledger.py",
@@ -576,19 +586,18 @@ REMOVALS = (
         "T28",
         "suspensions stop a redemption",
         # Two layers: the executor refuses what is suspended, too.
-        (STORE + "redemption.py", "AND NOT {suspended(scopes)}", "AND ({suspended(scopes)} OR TRUE)"),
-        (
-            EXECUTION + "executor.py",
-            "        if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):\n",
-            "        if False:\n",
-        ),
+        SUSPENSIONS_STOP,
+        EXECUTOR_LOOKS_AT_SUSPENSIONS,
         tests="whatever",
     ),
     removal(
         "T28",
         "a revocation stops a redemption",
-        # Three layers: the ticket's state, the capability's end, and what the executor heard from the log.
+        # Five layers: the ticket's state, the capability's end, what the executor heard from the log; and since it is
+        # for good, the ticket is barred besides, here and for the executor.
         STATE_IS_LOOKED_AT,
+        SUSPENSIONS_STOP,
+        EXECUTOR_LOOKS_AT_SUSPENSIONS,
         CAPABILITY_LIVES,
         (
             EXECUTION + "executor.py",
