@@ -60,7 +60,7 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
     """Everything that the person in ``seat`` must be shown, as a JSON value."""
     facts = list(_facts(operation, envelope.fact_values or {}, seat))
     arguments = [
-        _argument(operation, name, value, [entry for about, entry in facts if about == name])
+        _argument(name, value, [entry for about, entry in facts if about == name])
         for name, value in envelope.argument_values.items()
         if name != operation.account_parameter
     ]
@@ -118,7 +118,7 @@ def display_as_recorded(organisation: str, envelope: Envelope, seat: str) -> dic
         "organisation": organisation,
         "operation": _label(envelope.operation),
         "summary": "The desk declares this operation differently now; below is what was recorded of the request.",
-        "arguments": [Entry(label=_label(n), value=in_words(v), known=[]) for n, v in envelope.argument_values.items()],
+        "arguments": [_argument(name, value, []) for name, value in envelope.argument_values.items()],
         "changes": [entry for entry in recorded if "before" in entry],
         "facts": [entry for entry in recorded if "before" not in entry],
         **_about(envelope, seat),
@@ -148,7 +148,7 @@ def mixed_scripts(text: str) -> bool:
     return any(len(_scripts(address) - {"CJK"}) > 1 for address in ADDRESS.findall(text))
 
 
-def _argument(operation: Operation[Any, Any], name: str, value: Any, known: list[Entry]) -> Entry:
+def _argument(name: str, value: Any, known: list[Entry]) -> Entry:
     text = in_words(value)
     entry = Entry(label=_label(name), value=text, known=known)
     if mixed_scripts(text):

@@ -83,7 +83,7 @@ def check_settlement(
     *,
     envelope: Envelope,
     envelope_bytes: bytes,
-    seat: str | None,
+    seat: str,
     shown: str,
     redeemed_at: int,
     decided: Collection[str],
@@ -92,13 +92,13 @@ def check_settlement(
 ) -> tuple[Settlement, Person]:
     """Verify completely what a person established of an unknown outcome; raises :class:`StatementRefused`.
 
-    ``seat`` is the only one that may settle this ticket (None: nobody may), ``shown`` the digest of what it had to be
+    ``seat`` is the only one that may settle this ticket, ``shown`` the digest of what it had to be
     shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before. ``decided`` are
     those who filled a seat of the ticket already (invariant 5).
     """
     settlement = Settlement.from_bytes(signed.statement)
     _check_about(settlement, envelope, envelope_bytes)
-    if seat is None or settlement.seat != seat:
+    if settlement.seat != seat:
         raise StatementRefused("Nobody can settle this request in this role.")
     if settlement.display != shown:
         raise StatementRefused("The signature is for something else than was to be shown.")

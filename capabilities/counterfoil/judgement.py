@@ -10,7 +10,7 @@ import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -30,7 +30,7 @@ from counterfoil.errors import (
 )
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.grants import Grant, covers, grant_of
-from counterfoil.log import GROUP, check_link, group_salt
+from counterfoil.log import GENESIS, GROUP, check_link, group_salt
 from counterfoil.operations import RECEIPT, Operation
 from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
@@ -38,8 +38,8 @@ from counterfoil.rungs import Rung
 from counterfoil.scopes import scopes_of
 from counterfoil.statements import Assertion
 from counterfoil.store import Counters, Store, StoredStatement
-from counterfoil.tickets import ACCESS, COUNTED, PLANNED, UNDOABLE, Envelope, State, Ticket
-from counterfoil.values import Account, Facts, Money, NotExecuted, style_of
+from counterfoil.tickets import ACCESS, COUNTED, PLANNED, UNDOABLE, Envelope, State, Ticket, state_told
+from counterfoil.values import Account, Facts, NotExecuted, style_of
 
 COUNTER_WINDOW = 86400
 """Seconds over which policy's counters count."""
@@ -229,12 +229,40 @@ class Judge:
         if groups.get("envelope") != expected or not same:
             raise TamperDetected()
 
+    async def state_on_log(self, ticket_id: str) -> State:
+        """Where the ticket stands by its leaves alone; raises :class:`TamperDetected` unless each follows from the leaf
+        before it and together they are steps of the table (T40). Leaves that somebody hid are not missed here, but when
+        the whole log is verified."""
+        events: list[str] = []
+        index = -1
+        while leaves := await self.store.leaves(ticket=ticket_id, after=index):
+            for leaf in leaves:
+                before = [] if leaf.index == 0 else await self.store.leaves(after=leaf.index - 2, limit=1)
+                check_link(leaf, before[0].mac if before else GENESIS, self._log_key)
+                if leaf.values.get("ticket") != ticket_id:
+                    raise TamperDetected()
+                events.append(str(leaf.values.get("event")))
+                index = leaf.index
+        try:
+            return state_told(events)
+        except WrongState:
+            raise TamperDetected() from None
+
     def question(
         self, operation: Operation[Any, Any], envelope: Envelope, facts: dict[str, object], counters: Counters
     ) -> Question:
         """What policy is asked."""
-        amount = operation.counted(envelope.arguments.encode())
-        return _question(operation, envelope, facts, counters, amount)
+        return Question(
+            operation=operation,
+            principal=envelope.principal,
+            account=envelope.account,
+            arguments=envelope.argument_values,
+            facts=facts,
+            tainted=envelope.signals.tainted,
+            unguarded=facts.get("guard") is None,
+            counters=counters,
+            amount=operation.counted(envelope.arguments.encode()),
+        )
 
     async def _counted_question(
         self,
@@ -248,18 +276,18 @@ class Judge:
     ) -> Question:
         """What policy is asked, with what already happened (or, ``planned``, may still happen) in the window, without
         this ticket."""
-        amount = operation.counted(envelope.arguments.encode())
+        question = self.question(operation, envelope, facts, NOTHING_COUNTED)
         if not self.policy.counts(operation.name, unattended=unattended):
-            return _question(operation, envelope, facts, NOTHING_COUNTED, amount)
+            return question
         counters = await self.store.counters(
             account=envelope.account or NOBODY,
             operation=envelope.operation,
-            currency=amount.currency if amount else None,
+            currency=question.amount.currency if question.amount else None,
             since=now - COUNTER_WINDOW,
             states=tuple(PLANNED if planned else COUNTED),
             excluding=envelope.ticket,
         )
-        return _question(operation, envelope, facts, counters, amount)
+        return replace(question, counters=counters)
 
     async def requirements(self, envelope: Envelope, facts: Facts, now: int) -> Requirements:
         """The least evidence with which policy would allow it. Never raises: an error requires the impossible."""
@@ -351,26 +379,6 @@ class Judge:
 
 def _currency(asked: Question) -> str | None:
     return asked.amount.currency if asked.amount else None
-
-
-def _question(
-    operation: Operation[Any, Any],
-    envelope: Envelope,
-    facts: dict[str, object],
-    counters: Counters,
-    amount: Money | None,
-) -> Question:
-    return Question(
-        operation=operation,
-        principal=envelope.principal,
-        account=envelope.account,
-        arguments=envelope.argument_values,
-        facts=facts,
-        tainted=envelope.signals.tainted,
-        unguarded=facts.get("guard") is None,
-        counters=counters,
-        amount=amount,
-    )
 
 
 def signed_statement(stored: StoredStatement) -> SignedStatement:

@@ -13,7 +13,7 @@ from typing import Any
 
 from counterfoil import leaves, recipients
 from counterfoil.canonical import b64, canonical, digest
-from counterfoil.errors import Expired, LinkRefused, StatementRefused, UnknownTicket, WrongState
+from counterfoil.errors import Expired, LinkRefused, StatementRefused, TamperDetected, UnknownTicket, WrongState
 from counterfoil.evidence import STATEMENT_LIFE, SignedStatement, check_settlement
 from counterfoil.redemption_verbs import RedemptionVerbs
 from counterfoil.roster import Person
@@ -25,7 +25,7 @@ from counterfoil.settlement import (
     settlement_display_digest,
     settler_seat,
 )
-from counterfoil.statements import Found, Settlement
+from counterfoil.statements import Found, Settlement, role_of
 from counterfoil.store import Secret, Step, StoredSettlement
 from counterfoil.tickets import State, Ticket
 
@@ -33,6 +33,7 @@ NONCE = "settlement-nonce"
 """The kind of the secret that a settlement spends: no decision's nonce is one."""
 
 SETTLED_ALREADY = "It is settled already: somebody, or the connector's own lookup, was faster."
+STILL_EXECUTING = "It is being carried out at this moment; only what nobody knows can be settled."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class SettlementVerbs(RedemptionVerbs):
             raise LinkRefused()
         if person_id in await self._decided(ticket_id):
             raise LinkRefused()
-        await self.judge.check_untouched(ticket)
+        await self._check_untouched(ticket)
         return SettlementView(
             ticket=ticket,
             person=person,
@@ -90,9 +91,8 @@ class SettlementVerbs(RedemptionVerbs):
         """
         view = await self.settlement_view(ticket_id, person_id)
         if not view.can_settle:
-            raise WrongState(SETTLED_ALREADY)
-        # Barred only by the person's own suspension: finding out what happened starts nothing.
-        await self._refuse_suspended((f"person:{person_id}",))
+            raise _not_unknown(view.ticket)
+        await self._refuse_suspended(_barring(person_id))
         now = self.store.now()
         settlement = Settlement(
             issuer=self.issuer,
@@ -121,16 +121,18 @@ class SettlementVerbs(RedemptionVerbs):
         if ticket is None or ticket.redeemed_at is None:
             raise LinkRefused()
         if ticket.state is not State.UNKNOWN:
-            raise WrongState(SETTLED_ALREADY)
-        await self.judge.check_untouched(ticket)
+            raise _not_unknown(ticket)
+        await self._check_untouched(ticket)
         envelope = ticket.envelope
         seat = settler_seat(self.judge.desk, envelope)
+        if seat is None:
+            raise StatementRefused("Nobody can settle this request by hand.")
         settlement, person = check_settlement(
             signed,
             envelope=envelope,
             envelope_bytes=ticket.envelope_bytes,
             seat=seat,
-            shown=settlement_display_digest(settlement_display(self.judge.desk, ticket, seat or "")),
+            shown=settlement_display_digest(settlement_display(self.judge.desk, ticket, seat)),
             redeemed_at=ticket.redeemed_at,
             decided=await self._decided(ticket_id),
             roster=await self.judge.roster(),
@@ -142,7 +144,6 @@ class SettlementVerbs(RedemptionVerbs):
             raise StatementRefused("The signature came too late, or was used before.")
         if not settlement.iat <= self.store.now() < settlement.exp:
             raise Expired("The signature came too late.", "Open the link again and sign once more.")
-        await self._refuse_suspended((f"person:{person.id}",))
         event = EVENTS[settlement.found]
         stored = StoredSettlement(
             ticket_id, settlement.seat, person.id, settlement.credential, settlement.found, settlement.reference,
@@ -154,7 +155,7 @@ class SettlementVerbs(RedemptionVerbs):
             outcome=canonical(outcome_of(settlement)).decode(),
             notices=await self._outcome_notices(ticket, event),
         )
-        return await self.store.settle(stored, nonce=nonce.digest, step=step)
+        return await self.store.settle(stored, nonce=nonce.digest, scopes=_barring(person.id), step=step)
 
     async def ask_settlers(self, ticket_id: str) -> tuple[str, ...]:
         """Tell everybody who may settle the ticket once more; answers their ids. Raises UnknownTicket or WrongState."""
@@ -171,7 +172,31 @@ class SettlementVerbs(RedemptionVerbs):
         """The role that may settle the ticket and the ids of those who have it and may; None and nobody without one."""
         seat = settler_seat(self.judge.desk, ticket.envelope)
         people = recipients.settlers(ticket.envelope, await self.judge.roster(), seat, await self._decided(ticket.id))
-        return self.judge.desk.settler_of(ticket.operation), tuple(person.id for person in people)
+        return role_of(seat) if seat is not None else None, tuple(person.id for person in people)
+
+    async def _check_untouched(self, ticket: Ticket) -> None:
+        """Raise TamperDetected where the request was edited, or its row calls unknown what the log knows (T40);
+        WrongState where it was settled since the row was read."""
+        await self.judge.check_untouched(ticket)
+        if ticket.state is not State.UNKNOWN:
+            return
+        logged = await self.judge.state_on_log(ticket.id)
+        if logged is State.UNKNOWN:
+            return
+        current = await self.store.ticket(ticket.id)
+        if current is None or current.state is not logged:
+            raise TamperDetected()
+        raise _not_unknown(current)
+
+
+def _barring(person: str) -> tuple[str, ...]:
+    """Settling is barred only by the person's own suspension: finding out what happened starts nothing."""
+    return (f"person:{person}",)
+
+
+def _not_unknown(ticket: Ticket) -> WrongState:
+    """Why there is nothing to settle."""
+    return WrongState(STILL_EXECUTING if ticket.state is State.EXECUTING else SETTLED_ALREADY)
 
 
 def nonce_digest(nonce: str) -> str:

@@ -288,11 +288,11 @@ class Store(Protocol):
     async def step(self, ticket: str, step: Step) -> Ticket:
         """Take one transition; raises WrongState where the table has none, UnknownTicket, or Expired for APPROVE."""
 
-    async def settle(self, settlement: StoredSettlement, *, nonce: str, step: Step) -> Ticket:
+    async def settle(self, settlement: StoredSettlement, *, nonce: str, scopes: Sequence[str], step: Step) -> Ticket:
         """Spend the nonce, record the settlement and take the step out of ``unknown``.
 
-        Raises StatementRefused when the nonce is spent, too old or unknown; WrongState when the outcome is known
-        already, by whoever was faster; then nothing changed.
+        Raises StatementRefused when the nonce is spent, too old or unknown; Suspended when one of ``scopes`` is
+        stopped; WrongState when the outcome is known already, by whoever was faster; then nothing changed.
         """
 
     async def settlement(self, ticket: str) -> StoredSettlement | None:

@@ -21,7 +21,7 @@ ticket is a ticket of its own that names it in ``undoes``; the first ticket's st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -93,6 +93,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     }
 )
 
+STEPS = frozenset(event.value for event in Event)
+"""The names of the leaves that record a transition."""
+
 TERMINAL = frozenset(State) - {state for state, _ in TRANSITIONS}
 """States that nothing leaves."""
 
@@ -125,6 +128,18 @@ ACCESS = "access"
 
 GRANT_LIFE = 900
 """Seconds from the last signature to the end of a grant."""
+
+
+def state_told(events: Iterable[str]) -> State:
+    """Where a ticket stands of which the log tells these events, in order; names that are no steps change nothing.
+
+    Raises :class:`WrongState` where the table has no such step.
+    """
+    state = State.PENDING
+    for event in events:
+        if event in STEPS:
+            state = after(state, Event(event))
+    return state
 
 
 class Signals(Frozen):

@@ -65,6 +65,20 @@ async def forged(
     return SignedStatement(body, world.passkeys[signer].sign(settlement.challenge))
 
 
+SET_BACK = """
+UPDATE ticket SET state = 'unknown', ended_at = NULL, outcome = '{"reason":"The connector hung."}'
+WHERE state = 'executed'
+"""
+
+
+def edit(world: World, *statements: str) -> None:
+    """What somebody with the database file can do."""
+    with sqlite3.connect(world.path, timeout=10) as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
 async def refused(world: World, ticket: Ticket, signed: SignedStatement, kind: type[CounterfoilError]) -> str:
     """The refusal's words; and nothing was changed."""
     leaves, before = len(await world.store.leaves()), await world.now(ticket)
@@ -176,7 +190,7 @@ async def test_where_the_desk_names_nobody_nobody_is_asked_and_nobody_may(world:
     ticket = await world.unknown()
     signed = await world.finding(ticket, "fay")
     world.desk.settled_by = None
-    assert "this role" in await refused(world, ticket, signed, StatementRefused)
+    assert "by hand" in await refused(world, ticket, signed, StatementRefused)
     with pytest.raises(LinkRefused):
         await world.authority.settlement_view(ticket.id, "fay")
     assert await world.authority.settlers(ticket) == (None, ())
@@ -427,23 +441,69 @@ async def test_T21_what_hides_in_the_reason_is_spelled_out(world: World) -> None
 async def test_what_was_shown_must_still_be_so_when_it_is_signed(world: World) -> None:
     ticket = await world.unknown()
     signed = await world.finding(ticket, "fay")
-    with sqlite3.connect(world.path, timeout=10) as database:
-        database.execute("UPDATE ticket SET outcome = ?", ('{"reason":"something else"}',))
-    database.close()
+    edit(world, 'UPDATE ticket SET outcome = \'{"reason":"something else"}\'')
     assert "was to be shown" in await refused(world, ticket, signed, StatementRefused)
 
 
 async def test_a_request_that_was_edited_in_the_database_is_neither_shown_nor_settled(world: World) -> None:
     ticket = await world.unknown()
     signed = await world.finding(ticket, "fay")
-    with sqlite3.connect(world.path, timeout=10) as database:
-        database.execute("UPDATE ticket SET account = 'A-2'")
-    database.close()
+    edit(world, "UPDATE ticket SET account = 'A-2'")
     with pytest.raises(TamperDetected):
         await world.authority.settlement_view(ticket.id, "fay")
     with pytest.raises(TamperDetected):
         await world.authority.settle(ticket.id, signed)
     assert (await world.now(ticket)).state is State.UNKNOWN
+
+
+async def test_T40_a_row_that_was_set_back_to_unknown_is_neither_shown_nor_settled(world: World) -> None:
+    ticket = await world.unknown()
+    fay, fox = await world.finding(ticket, "fay"), await world.finding(ticket, "fox", "not_executed")
+    await world.authority.settle(ticket.id, fay)
+    never_unknown = await in_state(world, State.EXECUTED, amount="1.00")
+    edit(world, SET_BACK)
+    for each in (ticket, never_unknown):
+        assert (await world.now(each)).state is State.UNKNOWN
+        with pytest.raises(TamperDetected):
+            await world.finding(each, "fox", "not_executed")
+    with pytest.raises(TamperDetected):
+        await world.authority.settle(ticket.id, fox)
+    assert (await world.now(ticket)).state is State.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        "UPDATE leaf SET event = 'report_unknown' WHERE event = 'report_executed'",
+        "UPDATE leaf SET body = CAST(replace(body, 'report_executed', 'report_unknown') AS BLOB)",
+        "DELETE FROM leaf WHERE event = 'report_executed'",
+        "DELETE FROM leaf WHERE event = 'redeem'",
+        "UPDATE leaf SET ticket = NULL",
+    ],
+)
+async def test_T40_nor_where_its_leaves_were_edited_to_agree(world: World, mended: str) -> None:
+    ticket = await in_state(world, State.EXECUTED)
+    edit(world, SET_BACK, mended)
+    with pytest.raises(TamperDetected):
+        await world.settle(ticket, "fay", "not_executed")
+    assert await world.store.settlement(ticket.id) is None
+
+
+async def test_T40_another_tickets_leaf_makes_no_outcome_unknown(world: World) -> None:
+    ticket = await in_state(world, State.EXECUTING)
+    await world.unknown(amount={"value": "1.00", "currency": "EUR"})
+    filed = f"UPDATE leaf SET ticket = '{ticket.id}' WHERE event = 'report_unknown'"
+    edit(world, SET_BACK.replace("'executed'", "'executing'"), filed)
+    assert [leaf.event for leaf in await world.store.leaves(ticket=ticket.id)][-2:] == ["redeem", "report_unknown"]
+    with pytest.raises(TamperDetected):
+        await world.settle(ticket, "fay", "not_executed")
+
+
+async def test_what_is_settled_while_somebody_looks_at_it_is_no_forgery(world: World) -> None:
+    as_it_was_read = await world.unknown()
+    await world.settle(as_it_was_read)
+    with pytest.raises(WrongState, match="settled already"):
+        await world.authority._check_untouched(as_it_was_read)
 
 
 @pytest.mark.parametrize("removed", [False, True])
@@ -463,6 +523,19 @@ async def test_a_request_whose_operation_changed_can_still_be_settled(world: Wor
     }
     assert request["account"] == "A-1"
     assert (await world.settle(ticket, "fay")).state is State.EXECUTED
+
+
+async def test_T21_letters_that_look_alike_are_warned_of_also_where_the_operation_changed(world: World) -> None:
+    world.shop.orders["p\u0430ypal"] = world.shop.orders["O-1"]
+    amount = {"value": "20.00", "currency": "EUR"}
+    tickets = [await world.unknown(order_id=order, amount=amount) for order in ("O-1", "p\u0430ypal")]
+    del world.desk.operations["refund"]
+    warnings = []
+    for ticket in tickets:
+        entries = (await world.authority.settlement_view(ticket.id, "fay")).content["request"]["arguments"]
+        warnings.append({entry["label"]: entry.get("warning") for entry in entries}["Order id"])
+    assert warnings[0] is None
+    assert "look alike" in warnings[1]
 
 
 async def test_a_changed_settler_voids_no_ticket(world: World) -> None:
@@ -490,8 +563,8 @@ async def test_a_reference_is_signed_in_one_spelling(world: World) -> None:
 # When -----------------------------------------------------------------------------------------------------------------
 
 
-async def in_state(world: World, state: State) -> Ticket:
-    ticket = await world.request()
+async def in_state(world: World, state: State, amount: str = "49.00") -> Ticket:
+    ticket = await world.request(amount={"value": amount, "currency": "EUR"})
     if state is State.PENDING:
         return ticket
     ticket = await world.approve(ticket, "ann")
@@ -510,9 +583,12 @@ async def test_only_an_unknown_outcome_is_settled(world: World, state: State) ->
     ticket = await in_state(world, state)
     assert ticket.state is state
     early = LinkRefused if state in STOPPABLE else WrongState
-    with pytest.raises(early):
+    with pytest.raises(early) as caught:
         await world.finding(ticket, "fay")
-    await refused(world, ticket, signed, early)
+    assert await refused(world, ticket, signed, early) == str(caught.value)
+    if early is WrongState:
+        assert ("carried out at this moment" in str(caught.value)) is (state is State.EXECUTING)
+        assert ("settled already" in str(caught.value)) is (state is not State.EXECUTING)
 
 
 @pytest.mark.parametrize("first", [lambda fay, fox: (fay, fox), lambda fay, fox: (fox, fay)])

@@ -27,6 +27,7 @@ from counterfoil.tickets import (
     after,
     envelope_digest,
     sources,
+    state_told,
 )
 
 TABLE = """
@@ -70,6 +71,15 @@ def test_exactly_these_steps_exist(state: State, event: Event) -> None:
         assert state.value in str(caught.value)
         assert event.value in str(caught.value)
         assert state not in sources(event)
+
+
+def test_the_log_tells_where_a_ticket_stands() -> None:
+    told = ["request", "statement", "statement", "approve", "mint", "redeem", "report_unknown", "find_executed"]
+    stood = [state_told(told[:many]) for many in range(len(told) + 1)]
+    assert stood == [*[State.PENDING] * 4, *[State.APPROVED] * 2, State.EXECUTING, State.UNKNOWN, State.EXECUTED]
+    for untold in ("approve", "redeem", "report_unknown"):
+        with pytest.raises(WrongState):
+            state_told([event for event in told if event != untold])
 
 
 def test_what_has_ended_is_left_by_nothing() -> None:

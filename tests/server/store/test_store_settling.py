@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from counterfoil.errors import StatementRefused, UnknownTicket, WrongState
+from counterfoil.errors import StatementRefused, Suspended, UnknownTicket, WrongState
 from counterfoil.leaves import settled
 from counterfoil.settlement_verbs import NONCE
 from counterfoil.store import NoticeDraft, Principal, Secret, Step, StoredSettlement
@@ -40,8 +40,9 @@ async def settle(world: World, ticket: Ticket | str, found: str = "executed", **
     event = Event.FIND_EXECUTED if found == "executed" else Event.FIND_NOT_EXECUTED
     stored = finding(ticket, values.pop("person", "fay"), found)
     spent = values.pop("nonce", None) or await nonce(world, ticket)
+    scopes = values.pop("scopes", (f"person:{stored.person}",))
     draft = settled(event, stored.ticket, "digest", stored.seat, found, stored.person)
-    return await world.store.settle(stored, nonce=spent, step=Step(event, draft, **values))
+    return await world.store.settle(stored, nonce=spent, scopes=scopes, step=Step(event, draft, **values))
 
 
 @pytest.mark.parametrize("found", ["executed", "not_executed"])
@@ -88,6 +89,26 @@ async def test_a_nonce_is_spent_once_for_its_own_ticket_in_its_time_and_meaning(
         await settle(world, ticket, nonce=foreign)
 
 
+async def test_T28_whoever_is_suspended_in_the_same_moment_settles_nothing(world: World) -> None:
+    ticket = await world.in_state(State.UNKNOWN)
+    spent = await nonce(world, ticket)
+    suspended = world.store.suspend("person:fay", reason="stolen passkey", leaf=leaf("suspend"))
+    answers = await asyncio.gather(suspended, settle(world, ticket, nonce=spent), return_exceptions=True)
+    assert [type(answer) for answer in answers] == [type(None), Suspended]
+    assert await world.state(ticket) is State.UNKNOWN
+    assert await world.store.settlement(ticket.id) is None
+    assert await world.store.secret(NONCE, spent) is not None
+    await world.store.suspend("person:fox", reason="left", leaf=leaf("suspend"))
+    await world.store.resume("person:fay", leaf=leaf("resume"))
+    assert (await settle(world, ticket, nonce=spent)).state is State.EXECUTED
+
+
+async def test_a_settlement_that_names_no_scope_is_stopped_by_none(world: World) -> None:
+    ticket = await world.in_state(State.UNKNOWN)
+    await world.store.suspend("everything", reason="audit", leaf=leaf("suspend"))
+    assert (await settle(world, ticket, scopes=())).state is State.EXECUTED
+
+
 async def test_of_many_at_the_same_moment_one_settles(world: World) -> None:
     ticket = await world.in_state(State.UNKNOWN)
     found = [settle(world, ticket, "executed" if at % 2 else "not_executed", person=f"p{at}") for at in range(6)]
@@ -103,10 +124,9 @@ async def test_of_many_at_the_same_moment_one_settles(world: World) -> None:
 async def test_a_step_that_fails_leaves_no_settlement_behind(world: World, path: Path) -> None:
     ticket = await world.in_state(State.UNKNOWN)
     spent = await nonce(world, ticket)
+    step = Step(Event.REPORT_EXECUTED, leaf("report_executed", ticket.id))
     with pytest.raises(WrongState):
-        await world.store.settle(
-            finding(ticket), nonce=spent, step=Step(Event.REPORT_EXECUTED, leaf("report_executed", ticket.id))
-        )
+        await world.store.settle(finding(ticket), nonce=spent, scopes=(), step=step)
     assert read(path, "SELECT count(*) FROM settlement") == [(0,)]
     assert await world.store.secret(NONCE, spent) is not None
     assert (await settle(world, ticket, nonce=spent)).state is State.EXECUTED
