@@ -53,7 +53,9 @@ async def enrolled(desk: RunningDesk, name: str, email: str, account: str) -> Pa
 
 
 async def asked(assistant: Client, **arguments: Any) -> dict[str, Any]:
-    found = (await assistant.call_tool("request_refund", {**REFUND, **arguments})).structured_content
+    found: dict[str, Any] | None = (
+        await assistant.call_tool("request_refund", {**REFUND, **arguments})
+    ).structured_content
     assert found is not None
     return found
 

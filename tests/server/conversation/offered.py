@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +11,7 @@ import anyio
 import mcp_types as types
 from mcp import Client
 from mcp.client import ClientRequestContext
+from mcp.client.session import ElicitationFnT
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import ServerMessageMetadata, SessionMessage
 
@@ -43,12 +44,9 @@ class User:
         return params
 
 
-Callback = Callable[[ClientRequestContext, types.ElicitRequestParams], Awaitable[types.ElicitResult | types.ErrorData]]
-
-
 @asynccontextmanager
 async def over_http(
-    world: World, callback: Callback | None, mode: str = MODERN, token: str | None = None
+    world: World, callback: ElicitationFnT | None, mode: str = MODERN, token: str | None = None
 ) -> AsyncIterator[Client]:
     """A client over Streamable HTTP."""
     async with AsyncExitStack() as stack:
@@ -59,7 +57,7 @@ async def over_http(
 
 @asynccontextmanager
 async def on_a_line(
-    world: World, callback: Callback | None, mode: str = "legacy", *, both_ways: bool = True
+    world: World, callback: ElicitationFnT | None, mode: str = "legacy", *, both_ways: bool = True
 ) -> AsyncIterator[Client]:
     """A client on a pair of streams, on which a server may ask its client (``both_ways``), as on stdio."""
     server = world.conversation._server
