@@ -44,12 +44,9 @@ class User:
         return params
 
 
-Callback = ElicitationFnT
-
-
 @asynccontextmanager
 async def over_http(
-    world: World, callback: Callback | None, mode: str = MODERN, token: str | None = None
+    world: World, callback: ElicitationFnT | None, mode: str = MODERN, token: str | None = None
 ) -> AsyncIterator[Client]:
     """A client over Streamable HTTP."""
     async with AsyncExitStack() as stack:
@@ -60,7 +57,7 @@ async def over_http(
 
 @asynccontextmanager
 async def on_a_line(
-    world: World, callback: Callback | None, mode: str = "legacy", *, both_ways: bool = True
+    world: World, callback: ElicitationFnT | None, mode: str = "legacy", *, both_ways: bool = True
 ) -> AsyncIterator[Client]:
     """A client on a pair of streams, on which a server may ask its client (``both_ways``), as on stdio."""
     server = world.conversation._server

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+import anyio
 import mcp_types as types
 import pytest
 from mcp import Client
@@ -127,8 +128,6 @@ async def test_an_old_client_that_refuses_the_offer_gets_the_plain_answer(world:
 async def test_an_old_client_whose_user_never_answers_gets_the_plain_answer_after_a_while(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import anyio
-
     monkeypatch.setattr(elicitation, "PATIENCE", 0.2)
 
     async def think(context: ClientRequestContext, params: types.ElicitRequestParams) -> types.ElicitResult:
