@@ -12,7 +12,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -172,9 +172,11 @@ class Configuration:
         path = self.folder / self.settings.policy
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise PolicyError(f"The policy {path} is not UTF-8 text.", "Save it as UTF-8.") from None
+        except OSError as error:
             raise PolicyError(
-                f"The policy {path} cannot be read: {_why(error)}.", "Name an existing file in 'policy'."
+                f"The policy {path} cannot be read: {error.strerror or error}.", "Name an existing file in 'policy'."
             ) from None
         return Policy.load(text, self.desk, source=self.settings.policy)
 
@@ -194,9 +196,11 @@ def load(path: Path) -> Configuration:
     """Read and check the settings; raises :class:`SettingsError` naming file and setting."""
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from None
+    except OSError as error:
         raise SettingsError(
-            f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config."
+            f"{path} cannot be read: {error.strerror or error}.", "Name your settings file with --config."
         ) from None
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{path} is not TOML: {error}.", "Correct that line.") from None
@@ -216,10 +220,20 @@ def _mistakes(error: ValidationError) -> list[str]:
                 clauses.append(f"the setting '{setting}' is missing")
             case "extra_forbidden":
                 clauses.append(f"there is no setting '{setting}'")
+            case "int_type" | "int_from_float" | "greater_than_equal" | "less_than_equal":
+                clauses.append(f"{setting}: write {_whole_number(item['loc'])}")
             case _:
                 clauses.append(f"{setting}: {item['msg'].removeprefix('Value error, ')}")
     return clauses
 
 
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+def _whole_number(location: tuple[int | str, ...]) -> str:
+    """What a setting that is a whole number may be, from its declaration."""
+    whole = Settings.model_json_schema()
+    schema: dict[str, Any] = whole
+    for part in location:
+        schema = schema["properties"][part]
+        schema = next((each for each in schema.get("anyOf", ()) if each.get("type") != "null"), schema)
+        schema = whole["$defs"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    least, most = schema.get("minimum", 0), schema.get("maximum")
+    return f"a whole number, {least} or more" if most is None else f"a whole number, {least} to {most}"

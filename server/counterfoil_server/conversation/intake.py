@@ -71,8 +71,8 @@ class Intake:
             message = parse_strict(body)
         except BadJSON as error:
             return await _refuse_message(send, 400, PARSE_ERROR, error, _readable_id(body))
-        if not isinstance(message, dict):
-            return await _refuse_message(send, 400, INVALID_REQUEST, _not_one_message(), None)
+        if not isinstance(message, dict) or not _is_message(message):
+            return await _refuse_message(send, 400, INVALID_REQUEST, _not_one_message(), _readable_id(body))
         await self._app({**scope, PRINCIPAL: principal}, _replay(body, receive), send)
 
 
@@ -82,6 +82,16 @@ def _too_long() -> BadJSON:
 
 def _not_one_message() -> BadJSON:
     return BadJSON("The body is not one JSON-RPC message.", "Send one request or notification per POST, no batch.")
+
+
+def _is_message(value: dict[str, Any]) -> bool:
+    """Whether this has the shape of a request, a notification or a response (JSON-RPC 2.0, sections 4 and 5); what its
+    method takes is for the library to say."""
+    if value.get("jsonrpc") != "2.0" or not (value.get("id") is None or type(value["id"]) in (str, int)):
+        return False
+    if "method" in value:
+        return isinstance(value["method"], str) and isinstance(value.get("params", {}), dict)
+    return isinstance(value.get("result"), dict) or isinstance(value.get("error"), dict)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
