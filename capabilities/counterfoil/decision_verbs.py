@@ -273,7 +273,11 @@ class DecisionVerbs(StopVerbs):
                     "That was not the code from the chat, three times; the request is now declined.",
                     ASK_AGAIN,
                 ) from None
-            raise CodeRefused() from None
+            left = WRONG_CODES - wrong
+            raise CodeRefused(
+                None,
+                f"Type the six digits that the assistant showed; {left} {'try is' if left == 1 else 'tries are'} left.",
+            ) from None
 
     async def _bar_requester(self, envelope: Envelope) -> None:
         """Suspend the requester for the account (T12). Comes first: a process that dies before the rest has at least

@@ -32,6 +32,9 @@ VERBS = frozenset(
 )  # fmt: skip
 """The verbs that may be called by name."""
 
+MANY = 1000
+"""So many of something are counted, and no more."""
+
 RESTORED = (
     "If you restored the database from a backup, run 'counterfoil doctor --accept-log'; what ran will not run again."
 )
@@ -154,16 +157,16 @@ class Administration:
         await self._check_known(scope)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
-        return {
-            "scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done,
-            "grants": found.grants,
+        counts = {
+            "revoked": found.revoked, "executing": found.executing, "done": found.done, "grants": found.grants,
         }  # fmt: skip
+        return {"scope": scope} | counts | await self._known_of(scope)
 
     async def suspend(self, *, scope: str, reason: str = "suspended by an administrator") -> JSONObject:
         """Bar the scope until resumed."""
         await self._check_known(scope)
         await self._authority.suspend(scope, reason)
-        return {"scope": scope, "suspended": True}
+        return {"scope": scope, "suspended": True} | await self._known_of(scope)
 
     async def _check_known(self, scope: str) -> None:
         """Refuse a name that is surely mistyped: whoever stops something must not believe that it is stopped."""
@@ -175,10 +178,22 @@ class Administration:
             known = {found.id for found in await self._authority.store.principals()}
         elif kind == "ticket":
             known = {name} if await self._authority.store.ticket(name) else ()
+        elif kind == "person":
+            try:
+                known = (await self._authority.judge.roster()).people
+            except CounterfoilError:  # stopping works with a roster that does not verify, too
+                return
         else:
             return
         if name not in known:
             raise UnknownName(f"There is no {kind} {name!r}; nothing was stopped.", "Check the name and try again.")
+
+    async def _known_of(self, scope: str) -> JSONObject:
+        """How many tickets there are on an account: accounts are the organisation's, so a wrong one is not refused."""
+        kind, _, name = scope.partition(":")
+        if kind != "account":
+            return {}
+        return {"tickets": len(await self._authority.store.tickets(account=name, limit=MANY))}
 
     async def resume(self, *, scope: str) -> JSONObject:
         """Lift a suspension."""
@@ -234,7 +249,7 @@ class Administration:
             raise UnknownName(f"There is no person {owner}.", "List them with 'counterfoil people list'.")
         if not name or len(name) > 100 or not name.isprintable() or any(mark in name for mark in '|:" \\'):
             raise BadArguments(
-                "A principal's name has up to 100 printable characters without spaces, quotes, : or |.",
+                "A principal's name has 1 to 100 printable characters without spaces, quotes, : or |.",
                 "Choose a name such as ada-laptop.",
             )
         token = new_token()

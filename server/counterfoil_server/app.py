@@ -249,7 +249,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
             demo.mailbox, operator_code=demo.operator_code, organisation=parts.authority.judge.desk.name
         )
     pages = Starlette(
-        routes=routes,
+        routes=routes + parts.verification.other_routes(),
         lifespan=lifespan,
         middleware=[
             Middleware(TrustedHostMiddleware, allowed_hosts=host_names(parts.configuration), www_redirect=False)

@@ -170,9 +170,11 @@ class Configuration:
         path = self.folder / self.settings.policy
         try:
             text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError:
+            raise PolicyError(f"The policy {path} is not UTF-8 text.", "Save it as UTF-8.") from None
+        except OSError as error:
             raise PolicyError(
-                f"{self.place('policy')}: the policy {path} cannot be read: {_why(error)}.",
+                f"{self.place('policy')}: the policy {path} cannot be read: {error.strerror or error}.",
                 "Name an existing file in 'policy'.",
             ) from None
         return Policy.load(text, self.desk, source=self.settings.policy)
@@ -202,9 +204,11 @@ def load(path: Path) -> Configuration:
     """Read and check the settings; raises :class:`SettingsError` naming file, line and setting of every mistake."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8 text.", "Save it as UTF-8.") from None
+    except OSError as error:
         raise SettingsError(
-            f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config."
+            f"{path} cannot be read: {error.strerror or error}.", "Name your settings file with --config."
         ) from None
     try:
         values = tomllib.loads(text)
@@ -215,7 +219,3 @@ def load(path: Path) -> Configuration:
         return Configuration(Settings.model_validate(values), path.resolve().parent, path)
     except ValidationError as error:
         raise SettingsError(*told(str(path), mistakes_in(error, Settings, what="setting"), Lines.of(text))) from None
-
-
-def _why(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else str(error)

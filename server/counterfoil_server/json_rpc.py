@@ -62,7 +62,19 @@ def read_message(body: bytes) -> dict[str, Any]:
         raise Refused(PARSE_ERROR, error, readable_id(body)) from None
     if not isinstance(message, dict):
         raise Refused(INVALID_REQUEST, not_one_message(), None)
+    if not _is_message(message):
+        raise Refused(INVALID_REQUEST, not_one_message(), readable_id(body))
     return message
+
+
+def _is_message(value: dict[str, Any]) -> bool:
+    """Whether this has the shape of a request, a notification or a response (JSON-RPC 2.0, sections 4 and 5); what its
+    method takes is for the library to say."""
+    if value.get("jsonrpc") != "2.0" or not (value.get("id") is None or type(value["id"]) in (str, int)):
+        return False
+    if "method" in value:
+        return isinstance(value["method"], str) and isinstance(value.get("params", {}), dict)
+    return isinstance(value.get("result"), dict) or isinstance(value.get("error"), dict)
 
 
 def not_one_message() -> BadJSON:

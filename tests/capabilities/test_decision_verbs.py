@@ -427,8 +427,8 @@ async def test_who_was_ended_after_signing_counts_no_more(world: World) -> None:
 
 async def test_T10_three_wrong_codes_decline_the_ticket(world: World) -> None:
     ticket = await world.request()
-    for wrong in ("", "12345"):
-        with pytest.raises(CodeRefused):
+    for wrong, left in (("", "2 tries are left"), ("12345", "1 try is left")):
+        with pytest.raises(CodeRefused, match=left):
             await world.sign(ticket, "ann", code=wrong)
     assert (await world.now(ticket)).state is State.PENDING
     with pytest.raises(CodeRefused, match="three times"):

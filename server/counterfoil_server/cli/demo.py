@@ -97,7 +97,7 @@ def demo(
     if story.play is None:
         raise SettingsError(
             "The settings name no story to play.",
-            "Write story = \"story:play\" in counterfoil.toml; or run 'counterfoil demo --stay'.",
+            "Run 'counterfoil demo --stay' to try the desk itself; a story is named like story = \"story:play\".",
         )
     with tempfile.TemporaryDirectory(prefix="counterfoil-demo-") as folder:
         return _play(throwaway(configuration, Path(folder)), story, story.play, session.output)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from counterfoil.keys import SigningKey
 from counterfoil.roster import End, Invitation, secret_key_of, sign_record
 from counterfoil_server import key_files
 from counterfoil_server.config import Configuration
-from counterfoil_server.notices.transports import single_address
+from counterfoil_server.notices.transports import NotDelivered, single_address
 
 DAY = 86400
 SUFFIX = "23456789abcdefghjkmnpqrstuvwxyz"
@@ -62,6 +62,7 @@ async def invite(call: Call, configuration: Configuration, invited: Invited) -> 
         raise BadArguments(
             f"{invited.person} was disabled, which is for good.", "Leave out --person, and a new id is made."
         )
+    _check_addresses(invited, known.values())
     person = invited.person or _fresh_id(invited.name)
     key = read_roster_key(configuration)
     head = await call("roster_head", {})
@@ -89,12 +90,17 @@ async def invite(call: Call, configuration: Configuration, invited: Invited) -> 
     )
 
 
-async def disable(call: Call, configuration: Configuration, person: str) -> None:
-    """Sign and append the end of a person; raises UnknownName, KeyFileError or RosterRefused."""
+async def check_can_be_disabled(call: Call, person: str) -> None:
+    """Raise UnknownName for somebody who does not exist, or not any more."""
     known = {each["person"]: each for each in await call("people_list", {})}
     if person not in known or known[person]["disabled"]:
         why = "is disabled already" if person in known else "does not exist"
         raise UnknownName(f"The person {person} {why}.", "List them with 'counterfoil people list'.")
+
+
+async def disable(call: Call, configuration: Configuration, person: str) -> None:
+    """Sign and append the end of a person; raises UnknownName, KeyFileError or RosterRefused."""
+    await check_can_be_disabled(call, person)
     key = read_roster_key(configuration)
     head = await call("roster_head", {})
     record = End(version=head["version"], previous=head["previous"], what="person", id=person, iat=head["now"])
@@ -112,9 +118,22 @@ def read_roster_key(configuration: Configuration) -> SigningKey:
     return key_files.read_signing_key(path)
 
 
+def _check_addresses(invited: Invited, known: Iterable[dict[str, Any]]) -> None:
+    """Refuse to make a second person of whoever reads the messages of a first: two seats must be two people (T05)."""
+    wanted = {address.casefold(): address for address in invited.emails}
+    for person in known:
+        for channel in person["channels"] if not person["disabled"] and person["person"] != invited.person else ():
+            if channel.casefold() in wanted:
+                raise BadArguments(
+                    f"{channel} is the address of {person['name']} already, {person['person']}.",
+                    f"To change what they hold, or for another passkey, use --person {person['person']};"
+                    " for somebody else, give an address of their own.",
+                )
+
+
 def _check(invited: Invited, configuration: Configuration) -> None:
     if not invited.name.strip() or len(invited.name) > 100 or not invited.name.isprintable():
-        raise BadArguments("A person's name has up to 100 printable characters.", "Write it as they would.")
+        raise BadArguments("A person's name has 1 to 100 printable characters.", "Write it as they would.")
     if not invited.accounts and not invited.roles:
         raise BadArguments(
             "Without an account or a role, a person has nothing to decide.",
@@ -125,7 +144,12 @@ def _check(invited: Invited, configuration: Configuration) -> None:
             f"{invited.person!r} cannot be a person's id.", "Use up to 100 letters, digits and the marks . _ @ -"
         )
     for address in invited.emails:
-        single_address(address)
+        try:
+            single_address(address)
+        except NotDelivered:
+            raise BadArguments(
+                f"{address!r} is not one e-mail address.", "Write --email as name@example.com."
+            ) from None
     if unknown := [role for role in invited.roles if role not in configuration.desk.roles]:
         listed = ", ".join(configuration.desk.roles) or "none"
         raise BadArguments(f"The desk has no role {unknown[0]}.", f"Its roles: {listed}.")

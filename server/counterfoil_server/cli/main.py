@@ -128,7 +128,8 @@ def _usage_mistake(error: TyperException) -> UsageMistake:
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "counterfoil"
     message = error.format_message().strip().rstrip(".")
-    return UsageMistake(f"{message}." if message else None, f"Run '{command} --help' to see how it is used.")
+    ended = message if message.endswith("?") else f"{message}."
+    return UsageMistake(ended if message else None, f"Run '{command} --help' to see how it is used.")
 
 
 def refusal_of(error: BaseException) -> CounterfoilError | None:

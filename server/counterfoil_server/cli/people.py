@@ -56,6 +56,7 @@ def disable(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """End a person for good: their passkeys sign nothing any more."""
+    anyio.run(invitations.check_can_be_disabled, _caller(session), person)
     session.output.confirm(f"This ends {person} for good; they can only come back under another id.", yes=yes)
     anyio.run(invitations.disable, _caller(session), session.configuration, person)
     session.output.answer({"person": person, "disabled": True}, lambda: _disabled(session.output, person))

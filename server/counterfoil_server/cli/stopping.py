@@ -48,7 +48,7 @@ def suspend(session: Session, scope: ScopeArgument, reason: ReasonOption = None)
     """Bar a scope until it is resumed: nothing in it is accepted or executed."""
     arguments = {"scope": check_scope(scope)} | ({"reason": reason} if reason else {})
     found = session.call("suspend", **arguments)
-    session.output.answer(found, lambda: _suspended(session.output, found["scope"]))
+    session.output.answer(found, lambda: _suspended(session.output, found))
 
 
 def resume(session: Session, scope: ScopeArgument) -> None:
@@ -72,6 +72,7 @@ def _revoked(output: Output, scope: str, found: dict[str, Any]) -> None:
         )
     if found["grants"]:
         output.say(f"{counted(found['grants'], 'access', 'accesses')} to records ended.")
+    _say_known(output, found)
     if found["done"]:
         output.say(f"{counted(found['done'], 'ticket')} had been executed before; that is not undone.")
     if scope.partition(":")[0] in FINAL_KINDS:
@@ -80,9 +81,19 @@ def _revoked(output: Output, scope: str, found: dict[str, Any]) -> None:
         output.hint("New requests are still accepted. To bar them too: ", (f"counterfoil suspend {scope}", "command"))
 
 
-def _suspended(output: Output, scope: str) -> None:
+def _suspended(output: Output, found: dict[str, Any]) -> None:
+    scope = found["scope"]
     output.say(("Suspended ", "heading"), f"{scope}: nothing in it is accepted or executed.")
+    _say_known(output, found)
     output.hint("To lift it: ", (f"counterfoil resume {scope}", "command"))
+
+
+def _say_known(output: Output, found: dict[str, Any]) -> None:
+    """Whether an account was named that anything was ever asked for on: whoever mistyped it must notice."""
+    if found.get("tickets") == 0:
+        output.warn("No ticket is known for this account; check that you spelled it as your records do.")
+    elif "tickets" in found:
+        output.say(f"{counted(found['tickets'], 'ticket is', 'tickets are')} known for this account.")
 
 
 def _list(output: Output, found: list[dict[str, Any]]) -> None:

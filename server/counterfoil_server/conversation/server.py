@@ -25,7 +25,7 @@ from mcp.shared.exceptions import MCPError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority
-from counterfoil.errors import CounterfoilError
+from counterfoil.errors import CounterfoilError, UnknownTool
 from counterfoil.store import Principal
 from counterfoil_server.conversation.answers import refused
 from counterfoil_server.conversation.catalogue import Catalogue
@@ -140,7 +140,8 @@ class Conversation:
             tool = self._tools.get(params.name)
             if tool is None:
                 status = "unknown_tool"
-                raise MCPError(code=types.INVALID_PARAMS, message=f"Unknown tool: {params.name[:100]}")
+                unknown = UnknownTool()
+                raise MCPError(code=types.INVALID_PARAMS, message=str(unknown), data=unknown.to_dict())
             arguments = params.arguments or {}
             if tool is self._catalogue.redeem:
                 answer = await self._catalogue.redeem.call(principal, arguments, ctx.session.report_progress)

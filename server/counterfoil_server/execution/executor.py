@@ -253,11 +253,15 @@ class Executor:
         assert account is not None  # noqa: S101 - a preview without account was refused above
         try:
             arguments = await self.judge.call_arguments(operation, envelope.arguments.encode(), account)
-            async with asyncio.timeout(operation.time_limit):
+            async with asyncio.timeout(operation.time_limit) as limit:
                 receipt = await operation.run(execution, **arguments)
         except NotExecuted as error:
             return Event.REPORT_NOT_EXECUTED, {"reason": str(error)[:1000]}
         except Exception as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                why = f"The connector did not answer within {operation.time_limit:g} seconds."
+                logger.error("%s (operation %s, %s)", why, operation.name, envelope.ticket)
+                return await self._look_up(operation, envelope.ticket, why)
             logger.exception("The connector of %s failed for %s", operation.name, envelope.ticket)
             return await self._look_up(operation, envelope.ticket, f"The connector failed: {type(error).__name__}.")
         return executed(operation, receipt)
@@ -267,9 +271,13 @@ class Executor:
         if operation.run_lookup is None:
             return Event.REPORT_UNKNOWN, {"reason": why}
         try:
-            async with asyncio.timeout(operation.time_limit):
+            async with asyncio.timeout(operation.time_limit) as limit:
                 receipt = await operation.run_lookup(execution_of(ticket, None))
-        except Exception:
+        except Exception as error:
+            if limit.expired() and isinstance(error, TimeoutError):
+                said = f"Its lookup did not answer within {operation.time_limit:g} seconds."
+                logger.error("%s (operation %s, %s)", said, operation.name, ticket)
+                return Event.REPORT_UNKNOWN, {"reason": f"{why} {said}"}
             logger.exception("The lookup of %s failed for %s", operation.name, ticket)
             return Event.REPORT_UNKNOWN, {"reason": f"{why} Its lookup failed too."}
         if receipt is None:

@@ -143,6 +143,11 @@ class Links:
                 return link.code is not None and hmac.compare_digest(sent, link.code)
         return False
 
+    async def tries_left(self, link: Link) -> int:
+        """How many codes can still be typed for this link."""
+        tries = [await self._store.secret(TRY, _try_digest(link.secret, number)) for number in range(CODE_TRIES)]
+        return sum(found is not None for found in tries)
+
 
 def still_asked(kind: str, ticket: Ticket) -> bool:
     """Whether a link of this kind still leads to something to do."""

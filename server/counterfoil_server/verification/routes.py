@@ -13,7 +13,7 @@ from starlette.routing import Route
 from counterfoil import recipients
 from counterfoil.authority import Authority
 from counterfoil.canonical import b64
-from counterfoil.errors import SettingsError
+from counterfoil.errors import LinkRefused, SettingsError
 from counterfoil.store import Notice
 from counterfoil_server.verification.decision import Decide
 from counterfoil_server.verification.endpoints import Endpoint, Handler
@@ -133,11 +133,24 @@ class Verification:
             self._page(ASSETS_PATH + "/{version}/{name}", get=self._asset),
         ]
 
+    def other_routes(self) -> list[Route]:
+        """What this host is, for whoever opens it without a link, and every address that is none. They come last."""
+        return [
+            self._page("/", get=self._home),
+            self._page("/{path:path}", get=self._nowhere, post=self._nowhere),
+        ]
+
     def _page(self, path: str, *, get: Handler | None = None, post: Handler | None = None) -> Route:
         return Route(path, Endpoint(self._parts.pages, self._secure, _handlers(get, post)))
 
     def _script(self, path: str, *, get: Handler | None = None, post: Handler | None = None) -> Route:
         return Route(path, Endpoint(self._parts.pages, self._secure, _handlers(get, post), speaks_json=True))
+
+    async def _home(self, request: Request) -> Response:
+        return self._parts.pages.page("home.html")
+
+    async def _nowhere(self, request: Request) -> Response:
+        raise LinkRefused("There is no such page here.")
 
     async def _asset(self, request: Request) -> Response:
         return self._parts.pages.asset(request.path_params["version"], request.path_params["name"])

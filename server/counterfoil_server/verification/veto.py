@@ -18,9 +18,19 @@ from counterfoil_server.verification.incoming import form_of
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.secrets_kept import STOP_SESSION
 
-WRONG_CODE = CodeRefused(
-    "That is not the code from the message.", "Type the eight characters of the newest message; five tries are allowed."
+WRONG = "That is not the code from the message."
+USED_UP = CodeRefused(
+    "All five tries for this message are used up.",
+    "When its link has expired, after a few minutes, open it once more: its page then sends you a new message.",
 )
+
+
+def wrong_code(left: int) -> CodeRefused:
+    """What is said of a wrong code when so many tries are left."""
+    if left == 0:
+        return USED_UP
+    tries = "try is" if left == 1 else "tries are"
+    return CodeRefused(WRONG, f"Type the eight characters of the newest message; {left} {tries} left.")
 
 
 class Veto:
@@ -47,7 +57,8 @@ class Veto:
         self._parts.sessions.check_visit(request, form.get(TOKEN_FIELD, ""))
         link = await self._parts.links.live(request.path_params["secret"], recipients.OBJECT)
         if not await self._parts.links.code_is_right(link, form.get("code", "")):
-            return self._ask(request, "code.html", 403, WRONG_CODE)
+            left = await self._parts.links.tries_left(link)
+            return self._ask(request, "code.html", 403, wrong_code(left))
         response = RedirectResponse("/stop", 303)
         await self._parts.sessions.begin(request, response, STOP_SESSION, ticket=link.ticket)
         return response

@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from counterfoil.canonical import unb64
+from counterfoil.authority import Requester
+from counterfoil.canonical import canonical, unb64
 from counterfoil.roster import secret_key_of
 from counterfoil_server import config
 from counterfoil_server.app import open_parts
@@ -106,6 +107,7 @@ def test_inviting_somebody_again_replaces_what_they_hold_and_says_so(office: Off
         (("--email", "ana@office.example"), "nothing to decide"),
         (("--email", "ana@office.example", "--role", "fnance"), "no role fnance"),
         (("--email", "ana@office.example, eve@else.example", "--account", "A-1"), "not one e-mail address"),
+        (("--email", "notanemail", "--account", "A-1"), "Write --email as name@example.com."),
         (("--email", "ana@office.example", "--account", "A-1", "--person", "../ana"), "cannot be a person's id"),
     ],
 )
@@ -116,6 +118,24 @@ def test_a_wrong_invitation_is_refused_before_it_is_signed(
     assert ran.code == 1
     assert said in ran.said
     assert office.json("people", "list") == []
+
+
+def test_an_address_that_somebody_has_makes_no_second_person(office: Office) -> None:
+    first = office.json("people", "invite", "Ana Ruiz", "--account", "A-1", "--email", "ana@office.example")["person"]
+    again = ("people", "invite", "Ana", "--role", "finance", "--email", "Ana@Office.example")
+    refused = office.run(*again, "--json")
+    assert refused.code == 1
+    assert refused.error["happened"] == f"ana@office.example is the address of Ana Ruiz already, {first}."
+    assert f"use --person {first}" in refused.error["remedy"]
+    assert office.json(*again, "--person", first)["again"] is True
+    office.run("people", "disable", first, "--yes")
+    assert office.json(*again)["again"] is False
+
+
+def test_a_person_without_a_name_is_not_invited(office: Office) -> None:
+    ran = office.run("people", "invite", " ", "--role", "finance", "--email", "ana@office.example")
+    assert "1 to 100" in ran.said
+    assert "1 to 100" in office.run("principals", "add", "").said
 
 
 def test_without_the_roster_key_nobody_is_invited(office: Office) -> None:
@@ -146,6 +166,8 @@ def test_disabling_a_person_needs_a_confirmation_and_is_for_good(office: Office)
     unconfirmed = office.run("people", "disable", "ana")
     assert (unconfirmed.code, "--yes" in unconfirmed.said) == (2, True)
     assert office.json("people", "list")[0]["disabled"] is False
+    nobody = office.run("people", "disable", "nobody")
+    assert (nobody.code, "does not exist" in nobody.said, "--yes" in nobody.said) == (1, True, False)
     assert office.run("people", "disable", "ana", "--yes").code == 0
     assert office.json("people", "list")[0]["disabled"] is True
     assert office.run("people", "disable", "ana", "--yes").code == 1
@@ -191,12 +213,27 @@ def test_a_suspension_is_listed_until_it_is_resumed(office: Office) -> None:
     assert office.json("suspensions") == []
 
 
-@pytest.mark.parametrize("scope", ["operation:payy", "principal:bott", "ticket:cf_nothing"])
+@pytest.mark.parametrize("scope", ["operation:payy", "principal:bott", "ticket:cf_nothing", "person:anna"])
 def test_a_mistyped_name_is_not_believed_to_be_stopped(office: Office, scope: str) -> None:
     for verb in ("suspend", "revoke"):
         ran = office.run(verb, scope)
         assert ran.code == 1
         assert "nothing was stopped" in ran.said
+
+
+def test_stopping_an_account_says_how_much_is_known_of_it(office: Office) -> None:
+    assert office.json("suspend", "account:A-9") == {"scope": "account:A-9", "suspended": True, "tickets": 0}
+    assert office.json("revoke", "account:A-9")["tickets"] == 0
+    assert "No ticket is known for this account" in office.run("suspend", "account:A-9").said
+
+
+async def test_a_person_on_the_roster_can_be_stopped(office: Office) -> None:
+    person = office.json("people", "invite", "Ana", "--account", "A-1", "--email", "ana@office.example")["person"]
+    assert office.json("suspend", f"person:{person}")["suspended"] is True
+    async with open_parts(config.load(office.folder / "counterfoil.toml")) as parts:
+        arguments = {"account": "A-1", "amount": {"value": "20.00", "currency": "EUR"}}
+        await parts.authority.request(Requester("bot"), "pay", canonical(arguments))
+    assert "1 ticket is known for this account" in office.run("revoke", "account:A-1").said
 
 
 def test_a_final_revocation_cannot_be_resumed(office: Office) -> None:
@@ -236,6 +273,7 @@ def test_usage_mistakes_end_with_2_and_name_the_help(office: Office) -> None:
         ran = office.run(*arguments)
         assert ran.code == 2, arguments
         assert "--help" in ran.err
+        assert "?." not in ran.err
         as_json = office.run(*arguments, "--json")
         assert (as_json.code, as_json.error["code"]) == (2, "usage")
 

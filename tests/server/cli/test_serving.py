@@ -42,6 +42,17 @@ def test_serve_says_where_it_listens_and_answers_there(office: Office, served: S
     assert httpx2.post(found["mcp"], json={}, trust_env=False).status_code == 401
 
 
+def test_every_other_address_answers_with_a_page(office: Office, served: Served) -> None:
+    base = served.ready["serving"]["listening"]
+    home, nowhere = (httpx2.get(base + path, trust_env=False) for path in ("/", "/nothing/here"))
+    assert (home.status_code, nowhere.status_code) == (200, 404)
+    assert "When an AI asks The office for something that concerns you" in home.text
+    assert "This did not work" in nowhere.text
+    assert "There is no such page here." in nowhere.text
+    assert httpx2.post(f"{base}/nothing", trust_env=False).status_code == 404
+    assert all("default-src 'none'" in page.headers["content-security-policy"] for page in (home, nowhere))
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_quietly_and_gives_the_folder_back(
     office: Office, served: Served, number: signal.Signals

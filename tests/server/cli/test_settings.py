@@ -21,10 +21,16 @@ WRONG: dict[str, tuple[Damage, str, str]] = {
     "not text": (
         lambda office: (office.folder / "counterfoil.toml").write_bytes(b"\xff\xfe"),
         "settings_error",
-        "cannot be read",
+        "is not UTF-8 text",
     ),
     "unknown setting": (lambda office: office.settings("color = 1"), "settings_error", "color"),
-    "wrong type": (lambda office: office.settings('port = "80"'), "settings_error", "port"),
+    "wrong type": (
+        lambda office: office.settings('port = "eighty"'),
+        "settings_error",
+        "port: write a whole number, 0 to 65535",
+    ),
+    "too large": (lambda office: office.settings("[times]", "link = 6000"), "settings_error", "number, 60 to 600"),
+    "too small": (lambda office: office.settings("[caps]", "per_account = 0"), "settings_error", "number, 1 or more"),
     "wrong public_url": (
         lambda office: office.write(
             "counterfoil.toml", 'desk = "desk:desk"\npolicy = "policy.cedar"\npublic_url = "http://127.0.0.1:1"\n'
@@ -45,6 +51,11 @@ WRONG: dict[str, tuple[Damage, str, str]] = {
         "no preview",
     ),
     "no policy": (lambda office: (office.folder / "policy.cedar").unlink(), "policy_error", "cannot be read"),
+    "policy is not text": (
+        lambda office: (office.folder / "policy.cedar").write_bytes(b"\xff\xfe"),
+        "policy_error",
+        "is not UTF-8 text",
+    ),
     "policy does not parse": (lambda office: office.write("policy.cedar", "permit ("), "policy_error", "policy.cedar"),
     "policy does not fit": (
         lambda office: office.write("policy.cedar", POLICY.replace("arguments.amount", "arguments.sum")),

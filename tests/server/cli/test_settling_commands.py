@@ -95,6 +95,22 @@ async def test_those_who_can_settle_it_are_sent_a_new_link(office: Office) -> No
     assert kinds.count(SETTLE) == 3
 
 
+async def test_those_who_still_have_to_decide_are_sent_a_new_link(office: Office) -> None:
+    configuration = config.load(office.folder / "counterfoil.toml")
+    async with open_parts(configuration, transport=Mailbox()) as parts, browser(parts, office) as ana:
+        arguments = {"account": "A-1", "amount": {"value": "20.00", "currency": "EUR"}}
+        ticket = (await parts.authority.request(Requester("bot"), "pay", canonical(arguments))).id
+        assert await parts.administration.call("tickets_ask", {"ticket": ticket}) == {
+            "ticket": ticket, "role": None, "asked": [],
+        }  # fmt: skip
+        who = await enrolled(parts, ana, Invited("Ana", ("A-1",), (), ("ana@office.example",)))
+    assert office.json("tickets", "ask", ticket)["asked"] == [who]
+    kinds = [each["kind"] for each in office.json("notices", "list", "--ticket", ticket)]
+    assert kinds.count(APPROVE) == 2
+    office.json("suspend", "account:A-1")
+    assert "Nobody who could decide it has a passkey" in office.run("tickets", "ask", ticket).said
+
+
 async def test_where_nobody_may_settle_it_the_command_says_what_to_do(office: Office) -> None:
     ticket, _ = await left_unknown(office)
     assert office.json("tickets", "show", ticket)["settlers"] == {"role": None, "people": [], "told": []}

@@ -217,6 +217,31 @@ async def test_a_body_is_one_message_and_no_batch(
     assert answer.json()["id"] is None
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{}",
+        '{"jsonrpc":"1.0","id":7,"method":"ping"}',
+        '{"jsonrpc":"2.0","id":7}',
+        '{"jsonrpc":"2.0","id":7,"method":5}',
+        '{"jsonrpc":"2.0","id":true,"method":"ping"}',
+        '{"jsonrpc":"2.0","id":7,"method":"ping","params":[]}',
+        '{"jsonrpc":"2.0","id":7,"result":5}',
+    ],
+)
+@pytest.mark.parametrize("version", [MODERN, "2025-06-18"])
+async def test_an_object_that_is_no_message_is_refused_in_our_own_words(
+    world: World, http: httpx2.AsyncClient, body: str, version: str
+) -> None:
+    answer = await post(http, world, body, mcp_protocol_version=version)
+    assert answer.status_code == 400
+    assert answer.json()["id"] == (7 if '"id":7' in body else None)
+    error = answer.json()["error"]
+    assert (error["code"], error["data"]["code"]) == (-32600, "bad_json")
+    assert error["message"].startswith("The body is not one JSON-RPC message.")
+    assert "pydantic" not in answer.text
+
+
 @pytest.mark.parametrize(("sent", "echoed"), [('"abc"', "abc"), ('"' + "x" * 200 + '"', None), ("true", None)])
 async def test_only_a_short_plain_id_is_echoed(
     world: World, http: httpx2.AsyncClient, sent: str, echoed: str | None

@@ -43,7 +43,7 @@ async def test_every_call_is_recorded_with_its_end_and_its_ticket(world: World) 
         ticket = (await call(session, "request_open_gate", account="B-1")).structured_content["ticket"]
         await call(session, "radar")
         await call(session, "ticket_status", ticket="cf_x")
-        with pytest.raises(Exception, match="Unknown tool"):
+        with pytest.raises(Exception, match="no tool of that name"):
             await session.call_tool("sink_boat", {})
     await world.conversation.recorder.flush()
     rows = [(row.principal, row.tool, row.ticket, row.status) for row in reversed(await world.store.calls())]

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from mcp.shared.exceptions import MCPError
 
+from counterfoil.errors import UnknownTool
 from counterfoil.tickets import Event
 from server.conversation.harbour import Boats
 from server.conversation.world import ERAS, World, call, words
@@ -151,7 +152,10 @@ async def test_an_unknown_tool_is_a_protocol_error(world: World, era: str) -> No
         with pytest.raises(MCPError) as refused:
             await session.call_tool("refund_fee", REQUEST)
         assert refused.value.error.code == types.INVALID_PARAMS
-        assert refused.value.error.message == "Unknown tool: refund_fee"
+        assert refused.value.error.message == (
+            "This desk has no tool of that name. List the tools and use one of their names."
+        )
+        assert refused.value.error.data == UnknownTool().to_dict()
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,25 @@ async def test_any_other_failure_leaves_the_outcome_unknown(workshop: Workshop, 
     assert workshop.bank.payments == payments
 
 
+async def test_a_connector_that_hangs_is_told_by_its_time_limit_and_without_a_traceback(
+    workshop: Workshop, caplog: pytest.LogCaptureFixture
+) -> None:
+    workshop.bank.fails = "hangs"
+    ticket, order = await workshop.ordered()
+    await workshop.executor.run(ticket.id, order)
+    assert outcome(await workshop.now(ticket))["reason"] == "The connector did not answer within 0.2 seconds."
+    assert [record.exc_info for record in caplog.records if "within" in record.message] == [None]
+
+
+async def test_so_is_a_lookup_that_hangs(looking_workshop: Workshop, caplog: pytest.LogCaptureFixture) -> None:
+    looking_workshop.bank.fails = looking_workshop.bank.lookup = "hangs"
+    ticket, order = await looking_workshop.ordered()
+    await looking_workshop.executor.run(ticket.id, order)
+    reason = outcome(await looking_workshop.now(ticket))["reason"]
+    assert reason.endswith("within 0.2 seconds. Its lookup did not answer within 0.2 seconds.")
+    assert [record.exc_info for record in caplog.records if "within" in record.message] == [None, None]
+
+
 async def test_a_receipt_of_ten_megabytes_is_cut_down(workshop: Workshop) -> None:
     workshop.bank.fails = "chatters"
     ticket, order = await workshop.ordered()

@@ -106,6 +106,8 @@ class Bank:
         """What the bank's books say."""
         if self.lookup == "broken":
             raise OSError("the books cannot be read")
+        if self.lookup == "hangs":
+            await asyncio.Event().wait()
         return Receipt(reference="R-found") if execution.idempotency_key in self.payments else None
 
 
