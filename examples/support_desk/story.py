@@ -15,9 +15,11 @@ import seed
 import story_attacks
 import story_capabilities
 import story_honest
-from story_cast import Assistant, Books, Cast
+from story_cast import Books, Cast
 from story_set import AMELIE, JONAS, MARIA, PRIYA, TOMASZ, Play
 from story_telling import Telling
+
+from counterfoil.testing import Assistant
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.demo import Stage

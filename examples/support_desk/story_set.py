@@ -7,8 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from story_cast import Answer, Assistant, Books, Cast, Role
+from story_cast import Books, Cast, Role
 from story_telling import Scene, Telling
+
+from counterfoil.testing import Answer, Assistant
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.demo import Stage

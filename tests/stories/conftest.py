@@ -1,4 +1,4 @@
-"""One Chromium for a module; a served desk for each test."""
+"""One Chromium for a module; the example desk over a shop of its own, served whole, for each test."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import seed
+from desk import build
 from playwright.async_api import Browser, async_playwright
+from story_cast import Books
 
+from counterfoil.testing import OpenDesk, open_desk
 from stories.chromium import AtTheBrowser
-from stories.running_desk import RunningDesk, running_desk
+
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +31,20 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
-    async with running_desk(tmp_path) as served:
-        yield served
+def shop(tmp_path: Path) -> Path:
+    seed.create(tmp_path / "shop.db")
+    return tmp_path / "shop.db"
+
+
+@pytest.fixture
+def books(shop: Path) -> Books:
+    return Books(shop)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, shop: Path) -> AsyncIterator[OpenDesk]:
+    async with open_desk(build(shop), tmp_path, policy=EXAMPLE / "policy.cedar") as opened:
+        yield opened
 
 
 @pytest.fixture
