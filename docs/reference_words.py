@@ -19,6 +19,8 @@ SETTINGS: dict[str, str] = {
     "tenant": "Recorded in every envelope.",
     "executor": "The executor's name: the audience of orders.",
     "story": "What `counterfoil demo` plays, as `module:function`.",
+    "trust_client_isolation": "Whether the AI client keeps the customers behind one credential apart. Without it "
+    "nobody's records are opened: whoever controls the client could use every grant of its principal.",
     "smtp": "The mail server, as a table `[smtp]`. Without one, notices wait in the outbox and nobody is told.",
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
@@ -34,7 +36,7 @@ SETTINGS: dict[str, str] = {
     "times.run": "Seconds from redemption until the executor no longer starts the effect.",
     "caps.per_principal": "Tickets of one principal.",
     "caps.per_account": "Tickets on one account.",
-    "caps.per_conversation": "Tickets of one conversation. Nothing sets conversations in this version.",
+    "caps.per_conversation": "Tickets of one conversation.",
 }
 
 FIELDS: dict[str, str] = {
@@ -58,7 +60,8 @@ FIELDS: dict[str, str] = {
     "Envelope.principal": "The agent's credential that asked.",
     "Envelope.owner": "The person behind the principal, if it names one.",
     "Envelope.actor": "The person at its keyboard, where the host authenticates them. Nothing sets it in this version.",
-    "Envelope.conversation": "The chat it came from. Nothing sets it in this version.",
+    "Envelope.conversation": "The chat it came from, where the request named one.",
+    "Envelope.grant": "The ticket of the access under which it may run without anybody's signature; null for all else.",
     "Envelope.delivery": "Who presents the capability: the authority's own side, or the AI.",
     "Envelope.executor": "The executor that may run it.",
     "Envelope.facts": "The preview's facts as canonical JSON text; null where there are none.",
@@ -68,7 +71,7 @@ FIELDS: dict[str, str] = {
     "Envelope.code": "The salted digest of the match code.",
     "Envelope.signals": "What the conversation layer observed: `tainted`.",
     "Envelope.note": "What the AI wrote for the person who decides.",
-    "Envelope.undoes": "The ticket that this one undoes. Nothing sets it in this version.",
+    "Envelope.undoes": "The ticket that this one undoes.",
     "Envelope.requested_at": "When it was requested, in Unix seconds.",
     "Envelope.expires_at": "When it expires, in Unix seconds.",
     "Envelope.salt": "32 random bytes, base64url, so that the digest of the whole cannot be guessed.",

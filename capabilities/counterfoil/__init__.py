@@ -3,7 +3,8 @@
 *The AI holds a ticket. Only a verified person holds the counterfoil.*
 """
 
-from counterfoil.desk import Desk, Directory, Operation
+from counterfoil.desk import Desk, Directory
+from counterfoil.operations import Operation
 from counterfoil.reads import Read
 from counterfoil.rungs import Rung
 from counterfoil.values import (

@@ -16,8 +16,8 @@ from typing import Any
 from cedarpy import pst
 
 from counterfoil.cedar_schema import ACCOUNT_TYPE, PRINCIPAL_TYPE, Resource
-from counterfoil.desk import Operation
 from counterfoil.monotone import parts
+from counterfoil.operations import Operation
 from counterfoil.rungs import Rung
 from counterfoil.store import Counters
 from counterfoil.values import ASSURANCES, Money

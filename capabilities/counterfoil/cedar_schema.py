@@ -23,9 +23,11 @@ from typing import Any, get_origin
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from counterfoil.declared_places import declared_at
 from counterfoil.declared_types import bare, is_choice, is_optional, is_text_list
-from counterfoil.desk import Desk, Operation
+from counterfoil.desk import Desk
 from counterfoil.errors import DeskError
+from counterfoil.operations import Operation
 from counterfoil.values import Account, Change, Money
 
 PRINCIPAL_TYPE = "Agent"
@@ -50,6 +52,12 @@ entity {ACCOUNT_TYPE};
 UNCOUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long }"
 """Where nothing is counted there is no sum: a rule that limits one by it is refused, not void."""
 COUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
+
+
+MEMBERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"Money": ("value", "currency"), "Change": ("before", "after")}
+)
+"""What is always in a value of each record type."""
 
 
 def _plain(kind: type) -> Callable[[Any], Any]:
@@ -77,12 +85,12 @@ def _texts(value: Any) -> list[str]:
 
 
 def _money(value: Any) -> dict[str, Any]:
-    amount, currency = _two(value, "value", "currency")
+    amount, currency = _two(value, *MEMBERS["Money"])
     return {"value": {"__extn": {"fn": "decimal", "arg": amount}}, "currency": currency}
 
 
 def _change(value: Any) -> dict[str, Any]:
-    before, after = _two(value, "before", "after")
+    before, after = _two(value, *MEMBERS["Change"])
     return {"before": before, "after": after}
 
 
@@ -173,10 +181,11 @@ def resources(desk: Desk) -> dict[str, Resource]:
         entity_type = resource_type(operation.name)
         for other in found.values():
             if other.entity_type == entity_type:
-                raise DeskError(
-                    f"The operations {other.operation} and {operation.name} are both {entity_type} to a policy.",
-                    "Rename one of the two functions.",
-                )
+                with declared_at(operation.run):
+                    raise DeskError(
+                        f"The operations {other.operation} and {operation.name} are both {entity_type} to a policy.",
+                        "Rename one of the two functions.",
+                    )
         found[operation.name] = _resource(operation, entity_type)
     return found
 

@@ -74,7 +74,10 @@ def check_facts(where: str, model: type[Facts], arguments: set[str]) -> None:
             )
         about = style_of(model, name).about
         if about is not None and about not in arguments:
-            raise DeskError(f"The fact {name} of {where} is about {about}, which is no argument.")
+            raise DeskError(
+                f"The fact {name} of {where} is about {about}, which is no argument.",
+                f"Name one of: {', '.join(sorted(arguments))}.",
+            )
 
 
 def blank_facts(model: type[Facts]) -> Facts:

@@ -18,7 +18,7 @@ from typing import Any
 
 from counterfoil.canonical import canonical, digest
 from counterfoil.declared_types import bare
-from counterfoil.desk import Operation
+from counterfoil.operations import Operation
 from counterfoil.rungs import duration
 from counterfoil.statements import HOLDER, role_of
 from counterfoil.tickets import ACCESS, GRANT_LIFE, Envelope

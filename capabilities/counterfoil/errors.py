@@ -230,6 +230,8 @@ class DeskError(CounterfoilError):
     code = "desk_error"
     happened_default = "The desk cannot be loaded."
     remedy_default = "Correct the desk and start again."
+    placed = False
+    """Whether ``happened`` begins with file and line."""
 
 
 class PolicyError(CounterfoilError):
@@ -238,6 +240,14 @@ class PolicyError(CounterfoilError):
     code = "policy_error"
     happened_default = "The policy cannot be loaded."
     remedy_default = "Correct the policy and run 'counterfoil policy check'."
+
+
+class CasesError(CounterfoilError):
+    """The file of the policy's cases is wrong."""
+
+    code = "cases_error"
+    happened_default = "The policy's cases cannot be used."
+    remedy_default = "Correct them and run 'counterfoil policy test'."
 
 
 class SettingsError(CounterfoilError):

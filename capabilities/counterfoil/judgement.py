@@ -16,7 +16,7 @@ from typing import Any
 
 from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
-from counterfoil.desk import RECEIPT, Desk, Operation
+from counterfoil.desk import Desk
 from counterfoil.display import display, display_digest
 from counterfoil.errors import (
     BadJSON,
@@ -30,6 +30,7 @@ from counterfoil.errors import (
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.grants import Grant, covers, grant_of
 from counterfoil.log import GROUP, check_link, group_salt
+from counterfoil.operations import RECEIPT, Operation
 from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
 from counterfoil.rungs import Rung

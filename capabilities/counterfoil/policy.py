@@ -23,8 +23,9 @@ import cedarpy
 from counterfoil.asking import Asking, Question
 from counterfoil.canonical import canonical, digest
 from counterfoil.cedar_schema import cedar_schema, resources
-from counterfoil.desk import Desk, Operation
+from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
+from counterfoil.operations import Operation
 from counterfoil.policy_text import Rule, read_policy
 from counterfoil.rungs import Ladder, Rung
 

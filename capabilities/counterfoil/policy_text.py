@@ -14,12 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cedarpy
 from cedarpy import pst
 
 from counterfoil.asking import Path, Reads, paths_read
-from counterfoil.cedar_schema import Resource
+from counterfoil.cedar_schema import MEMBERS, Resource, Shape
 from counterfoil.errors import PolicyError
 from counterfoil.monotone import check_monotone, parts
 
@@ -32,7 +33,7 @@ class Rule:
     """What is kept of one policy: Cedar's id of it, its effect, its words for people, and the actions of its head.
 
     ``words`` is its ``@id`` or None; ``actions`` is None where it speaks of every action; ``reads`` are the paths into
-    resource and context that it mentions.
+    resource and context that it mentions; ``text`` is its own text, which begins in ``line`` of the whole.
     """
 
     id: str
@@ -40,6 +41,8 @@ class Rule:
     words: str | None
     actions: tuple[str, ...] | None
     reads: frozenset[Path]
+    text: str = ""
+    line: int = 0
 
     def names(self, action: str) -> bool:
         """Whether the head names this action."""
@@ -80,12 +83,22 @@ def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resou
     for policy in policies:
         _check_has(policy, resources, _where(policy, lines, source))
         check_monotone(policy, _where(policy, lines, source))
-    return PolicyText(handle, tuple(_rule(policy, _where(policy, lines, source)) for policy in policies))
-
-
-def _rule(policy: pst.Template, where: str) -> Rule:
-    reads = frozenset(paths_read(policy, where))
-    return Rule(policy.id, policy.effect, _words_of(policy), _actions_of(policy), reads)
+    texts = {f"policy{number}": text[begin:end] for number, (begin, end) in enumerate(_extents(text, begins))}
+    return PolicyText(
+        handle,
+        tuple(
+            Rule(
+                policy.id,
+                policy.effect,
+                _words_of(policy),
+                _actions_of(policy),
+                frozenset(paths_read(policy, _where(policy, lines, source))),
+                texts[policy.id].rstrip(),
+                lines[policy.id],
+            )
+            for policy in policies
+        ),
+    )
 
 
 def _words_of(policy: pst.Template) -> str | None:
@@ -143,17 +156,29 @@ def _check_has(policy: pst.Template, resources: Mapping[str, Resource], where: s
     concerned = [each for each in resources.values() if named is None or {each.execute, each.unattended} & set(named)]
     declared: set[tuple[str, ...]] = {("account",), ("arguments",), ("facts",)}
     for each in concerned:
-        declared |= {("arguments", attribute.name) for attribute in each.arguments.attributes}
-        declared |= {("facts", attribute.name) for attribute in each.facts.attributes}
+        declared |= _paths("arguments", each.arguments) | _paths("facts", each.facts)
     for expression in _expressions(policy, where):
         if isinstance(expression, pst.HasAttr):
             base = _resource_path(expression.base)
-            path = None if base is None else (*base, *expression.attrs)
-            if path is not None and path[:2] not in declared:
+            if base is None:
+                raise PolicyError(
+                    f"{where} asks whether something other than the resource has {'.'.join(expression.attrs)}.",
+                    "Name the attribute itself: what is not declared is refused, and all else is always there.",
+                )
+            path = (*base, *expression.attrs)
+            if path not in declared:
                 raise PolicyError(
                     f"{where} asks whether there is resource.{'.'.join(path)}, which its operations do not declare.",
                     "Correct the name; as it stands, the answer would always be no.",
                 )
+
+
+def _paths(whole: str, shape: Shape) -> set[tuple[str, ...]]:
+    """Every path into the arguments or the facts."""
+    found: set[tuple[str, ...]] = set()
+    for each in shape.attributes:
+        found |= {(whole, each.name), *((whole, each.name, member) for member in MEMBERS.get(each.cedar_type, ()))}
+    return found
 
 
 def _resource_path(expression: pst.Expr) -> tuple[str, ...] | None:
@@ -194,13 +219,18 @@ def _beginnings(text: str) -> list[int]:
     return begins
 
 
+def _extents(text: str, begins: list[int]) -> list[tuple[int, int]]:
+    """Where each policy begins and the next one does."""
+    return list(pairwise([*begins, len(text)]))
+
+
 def _unparsed(text: str, begins: list[int], source: str) -> str:
     """The source and, where one policy alone does not parse, the line at which it begins."""
-    for begin, end in zip(begins, [*begins[1:], len(text)], strict=True):
+    for begin, end in _extents(text, begins):
         try:
             cedarpy.PolicySet.from_str(text[begin:end])
         except ValueError:
-            return f"{source}: the policy that begins in line {text.count(chr(10), 0, begin) + 1}"
+            return f"{source}, line {text.count(chr(10), 0, begin) + 1}: the policy that begins there"
     return source
 
 

@@ -168,9 +168,15 @@ class RedemptionVerbs(Door):
         seat = settler_seat(self.judge.desk, ticket.envelope)
         return [
             NoticeDraft(recipients.SETTLE, person.id, address, seat)
-            for person in recipients.settlers(ticket.envelope, await self.judge.roster(), seat)
+            for person in recipients.settlers(
+                ticket.envelope, await self.judge.roster(), seat, await self._decided(ticket.id)
+            )
             for address in person.channels[:1]
         ]
+
+    async def _decided(self, ticket_id: str) -> frozenset[str]:
+        """The people who filled a seat of the ticket."""
+        return frozenset(stored.person for stored in await self.store.statements(ticket_id))
 
     def _signing_key(self, key: str) -> SigningKey:
         held = next((k for k in (self.keys.current, self.keys.previous, self.keys.next) if k and k.id == key), None)

@@ -17,7 +17,6 @@ from counterfoil import leaves, recipients
 from counterfoil.access_verbs import AccessVerbs
 from counterfoil.canonical import b64, canonical, parse_strict, salted_digest
 from counterfoil.decision_verbs import DecisionVerbs
-from counterfoil.desk import Operation
 from counterfoil.door import reason
 from counterfoil.errors import (
     AccountBusy,
@@ -30,6 +29,7 @@ from counterfoil.evidence import (
     code_digest,
 )
 from counterfoil.grants import Grant
+from counterfoil.operations import Operation
 from counterfoil.roster import Roster
 from counterfoil.scopes import pair
 from counterfoil.store import (

@@ -6,6 +6,7 @@ less of anything else covers the other. Requirements are the minimal rungs with 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Annotated
@@ -60,6 +61,18 @@ def duration(seconds: int) -> str:
             count = seconds // size
             return f"{count} {unit}{'s' * (count != 1)}"
     return f"{seconds} second{'s' * (seconds != 1)}"
+
+
+UNITS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+
+
+def seconds(text: str) -> int:
+    """The seconds of a duration as people write it: ``1 day``, ``36hours``, ``90``; ``ValueError`` for others."""
+    match = re.fullmatch(r"(\d{1,9})\s*([a-z]*)", text.strip())
+    unit = None if match is None else UNITS.get(match[2].removesuffix("s") or "second")
+    if match is None or unit is None:
+        raise ValueError(f"{text!r}")
+    return int(match[1]) * unit
 
 
 DEFAULT_LADDER: Sequence[Rung] = ()

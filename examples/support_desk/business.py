@@ -1,5 +1,8 @@
 """The business database of Northlight, a small furniture and lighting shop: it plays the organisation's own systems.
 
+Customers, orders and refunds are here; sign-ins, invoices, memberships, store credit and colleagues have modules of
+their own over the same file.
+
 Nothing here knows Counterfoil. Amounts are whole cents; versions are the shop's own row versions. Rules held:
 
 * an effect is one transaction: its idempotency key, the version it was decided on, and the change, or nothing;
@@ -14,19 +17,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import seed
 
 
-class UnknownOrder(LookupError):
+class Unknown(LookupError):
+    """The shop's records hold nothing of that number. The text is a sentence for people."""
+
+
+class UnknownOrder(Unknown):
     """The shop has no order of that number."""
 
     def __init__(self, number: str) -> None:
         super().__init__(f"Northlight has no order {number!r}.")
 
 
-class UnknownCustomer(LookupError):
+class UnknownCustomer(Unknown):
     """The shop has no customer of that number."""
 
     def __init__(self, number: str) -> None:
@@ -121,14 +129,26 @@ class Business:
             raise UnknownCustomer(number)
         return Customer(**{**dict(row), "locked": bool(row["locked"])})
 
-    def find_customer(self, hint: str) -> str | None:
-        """The number of the one customer with this number, e-mail address or full name; None for none or several."""
+    def find_account(self, hint: str) -> str | None:
+        """The number of the one customer or colleague with this number, e-mail address or full name; None for none or
+        several."""
         with self.reading() as database:
             rows = database.execute(
-                "SELECT number FROM customers WHERE ? COLLATE NOCASE IN (number, email, sign_in_email, name) LIMIT 2",
-                (hint.strip(),),
+                "SELECT number FROM customers WHERE :hint COLLATE NOCASE IN (number, email, sign_in_email, name)"
+                " UNION ALL SELECT number FROM colleagues WHERE :hint COLLATE NOCASE IN (number, email, name) LIMIT 2",
+                {"hint": hint.strip()},
             ).fetchall()
         return str(rows[0]["number"]) if len(rows) == 1 else None
+
+    def contact(self, number: str) -> tuple[str, str] | None:
+        """Name and contact e-mail address of a customer or colleague, by their number only."""
+        with self.reading() as database:
+            row = database.execute(
+                "SELECT name, email FROM customers WHERE number = :number"
+                " UNION ALL SELECT name, email FROM colleagues WHERE number = :number",
+                {"number": number},
+            ).fetchone()
+        return (row["name"], row["email"]) if row else None
 
     def order(self, number: str) -> Order:
         """The order with its lines and payment; raises UnknownOrder."""
@@ -146,18 +166,13 @@ class Business:
             raise UnknownOrder(number)
         return Order(**dict(row), lines=tuple(Line(**dict(line)) for line in lines))
 
-    def address_in_use(self, email: str, besides: str) -> bool:
-        """Whether another customer than ``besides`` is written to, or signs in, with this address."""
+    def orders_of(self, customer: str) -> list[Order]:
+        """A customer's orders, the newest first. Each carries its owner's number."""
         with self.reading() as database:
-            return _address_in_use(database, email, besides)
-
-    def address_first_seen(self, email: str, customer: str) -> str | None:
-        """The date on which this customer first gave the shop this address, or None."""
-        with self.reading() as database:
-            row = database.execute(
-                "SELECT first_seen FROM addresses WHERE email = ? COLLATE NOCASE AND customer = ?", (email, customer)
-            ).fetchone()
-        return str(row["first_seen"]) if row else None
+            rows = database.execute(
+                "SELECT number FROM orders WHERE customer = ? ORDER BY placed DESC, number DESC", (customer,)
+            ).fetchall()
+        return [self.order(row["number"]) for row in rows]
 
     def policy(self, topic: str) -> str:
         """What the shop tells customers about a topic; raises LookupError."""
@@ -172,12 +187,6 @@ class Business:
         with self.reading() as database:
             rows = database.execute("SELECT day, opens, closes FROM opening_hours ORDER BY position").fetchall()
         return [(row["day"], row["opens"], row["closes"]) for row in rows]
-
-    def staff(self, role: str) -> list[tuple[str, str]]:
-        """Name and e-mail address of everyone with a role."""
-        with self.reading() as database:
-            rows = database.execute("SELECT name, email FROM staff WHERE role = ? ORDER BY name", (role,)).fetchall()
-        return [(row["name"], row["email"]) for row in rows]
 
     # Effects ----------------------------------------------------------------------------------------------------------
 
@@ -234,38 +243,6 @@ class Business:
             )
             return Done(f"RFC-{row['number']}", summary)
 
-    def change_sign_in_email(self, key: str, number: str, email: str, version: str | None) -> Done:
-        """Let a customer sign in with another address, if their record still has ``version``; raises NotDone."""
-        with self.writing() as database:
-            same = database.execute("SELECT * FROM sign_in_changes WHERE idempotency_key = ?", (key,)).fetchone()
-            if same is not None:
-                if (same["customer"], same["after"]) != (number, email):
-                    raise KeyReused(f"The key {key} was used for another change.")
-                return _change_done(same)
-            if _address_in_use(database, email, besides=number):
-                raise NotDone("Nothing was changed: the new address can't be used for this account.")
-            before = database.execute("SELECT sign_in_email FROM customers WHERE number = ?", (number,)).fetchone()
-            changed = database.execute(
-                "UPDATE customers SET sign_in_email = ?, version = version + 1"
-                " WHERE number = ? AND CAST(version AS TEXT) = ?",
-                (email, number, version),
-            ).rowcount
-            if not changed:
-                raise NotDone(f"Nothing was changed: the record of customer {number} changed in the meantime.")
-            database.execute("INSERT OR IGNORE INTO addresses VALUES (?, ?, date('now'))", (email, number))
-            row = database.execute(
-                'INSERT INTO sign_in_changes (idempotency_key, customer, "before", "after")'
-                " VALUES (?, ?, ?, ?) RETURNING *",
-                (key, number, before["sign_in_email"], email),
-            ).fetchone()
-            return _change_done(row)
-
-    def find_sign_in_change(self, key: str) -> Done | None:
-        """The change made under an idempotency key; None proves that there is none."""
-        with self.reading() as database:
-            row = database.execute("SELECT * FROM sign_in_changes WHERE idempotency_key = ?", (key,)).fetchone()
-        return _change_done(row) if row else None
-
     # The file ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -306,18 +283,12 @@ def decimal_text(cents: int) -> str:
     return f"{cents // 100}.{cents % 100:02}"
 
 
-def _address_in_use(database: sqlite3.Connection, email: str, besides: str) -> bool:
-    row = database.execute(
-        "SELECT 1 FROM customers WHERE number <> ? AND ? COLLATE NOCASE IN (email, sign_in_email) LIMIT 1",
-        (besides, email),
-    ).fetchone()
-    return row is not None
+def day_text(day: str) -> str:
+    """A date for people: ``3 May 2024``."""
+    when = date.fromisoformat(day)
+    return f"{when.day} {when:%B %Y}"
 
 
 def _refund_done(row: sqlite3.Row) -> Done:
     amount = amount_text(row["cents"], row["currency"])
     return Done(f"RF-{row['number']}", f"{amount} of order {row['order_number']} go back to the payment method used.")
-
-
-def _change_done(row: sqlite3.Row) -> Done:
-    return Done(f"SI-{row['number']}", f"The customer now signs in with {row['after']} instead of {row['before']}.")

@@ -1,8 +1,9 @@
 """Northlight support: what a small furniture and lighting shop offers an AI.
 
-The AI may read opening hours and policies at once. A refund, store credit and a change of the sign-in e-mail it can
-only request: the people whom ``policy.cedar`` asks for decide on the facts that the previews below read from the
-shop's own records.
+The AI may read opening hours and policies at once, and a customer's own records once that customer has opened them to
+the chat. Everything that moves money or changes who may do what it can only request: the people whom ``policy.cedar``
+asks for decide on the facts that the previews read from the shop's own records. Refunds, store credit and account
+recovery are declared below, the rest in ``desk_*.py``.
 
 ``desk`` works on ``state/shop.db`` beside this file, or on the file named by the environment variable
 ``SUPPORT_DESK_DATABASE``; either is made and filled when it is first used.
@@ -11,12 +12,28 @@ shop's own records.
 from __future__ import annotations
 
 import os
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Literal
 
-from business import Business, NotDone, Order, UnknownCustomer, UnknownOrder, amount_text, decimal_text
+from business import Business, Order, amount_text, day_text, decimal_text
+from desk_invoices import offer_invoice_corrections
+from desk_memberships import offer_memberships
+from desk_permissions import offer_permissions
+from desk_records import offer_records
+from desk_sign_in import offer_sign_in_help
+from desk_words import (
+    HOLDER,
+    MONEY,
+    ONE_DAY,
+    Reason,
+    UndoFacts,
+    receipt,
+    refusals_told,
+    undo_facts,
+    whole_cents,
+)
 from pydantic import BaseModel, Field
+from sign_in import SignIn
 from store_credit import CURRENCY, StoreCredit
 
 from counterfoil import (
@@ -35,15 +52,7 @@ from counterfoil import (
 )
 
 Topic = Literal["refunds", "returns", "delivery", "warranty", "account_recovery"]
-Reason = Annotated[str, Field(min_length=3, max_length=120)]
 EmailAddress = Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s.]+$", max_length=254)]
-
-HOLDER = Rung(holder="passkey", code=True)
-MONEY = (HOLDER, *(HOLDER.model_copy(update={"staff": {"finance": count}}) for count in (1, 2)))
-"""What may be asked for before money leaves: the account holder, then one colleague in finance as well, then two."""
-
-ONE_DAY = 86_400
-"""Seconds in which the old address can object to a new one that the holder did not confirm."""
 
 
 class OpenDay(BaseModel):
@@ -91,38 +100,37 @@ class CreditFacts(Facts):
     fraud: int = shown(label="Fraud score (0 to 100)", to="staff")
 
 
-class NotInOurRecords(NotExecuted, LookupError):
-    """A request names something that the shop does not have; nothing was changed."""
-
-
-class Customers:
-    """The shop's customers, as Counterfoil's directory: a number, e-mail address or full name means one account."""
+class Accounts:
+    """Whom an account means, as Counterfoil's directory: one of the shop's customers, or one of its own people."""
 
     def __init__(self, shop: Business) -> None:
         self._shop = shop
 
     async def find(self, hint: str) -> Account | None:
-        """The account, or None where the hint means nobody or more than one customer."""
-        number = self._shop.find_customer(hint)
+        """The account of a number, e-mail address or full name, or None where it means nobody or more than one."""
+        number = self._shop.find_account(hint)
         return Account(number) if number else None
 
     async def person(self, account: Account) -> Contact | None:
-        """The customer, with the address that notices go to (not the sign-in e-mail, which a request may change)."""
-        number = self._shop.find_customer(account)
-        if number != account:
-            return None
-        customer = self._shop.customer(account)
-        return Contact(name=customer.name, email=customer.email)
+        """Who it belongs to, with the address that notices go to (not the sign-in e-mail, which a request may
+        change)."""
+        contact = self._shop.contact(account)
+        return Contact(name=contact[0], email=contact[1]) if contact else None
 
 
 def build(database: Path) -> Desk:
     """The desk over the shop's database at this path."""
     shop = Business(database)
-    desk = Desk("Northlight support", directory=Customers(shop), roles=["finance", "identity"], settled_by="finance")
+    desk = Desk("Northlight support", directory=Accounts(shop), roles=["finance", "identity"], settled_by="finance")
     offer_information(desk, shop)
+    offer_records(desk, shop)
     offer_refunds(desk, shop)
     offer_store_credit(desk, shop)
+    offer_invoice_corrections(desk, shop)
+    offer_memberships(desk, shop)
     offer_account_recovery(desk, shop)
+    offer_sign_in_help(desk, shop)
+    offer_permissions(desk, shop)
     return desk
 
 
@@ -146,20 +154,16 @@ def offer_refunds(desk: Desk, shop: Business) -> None:
     @desk.operation(counts="amount", ladder=MONEY)
     async def refund(execution: Execution, account: Account, order_id: str, amount: Money) -> Receipt:
         """Refund part or all of an order to its original payment method."""
-        try:
+        with refusals_told():
             done = shop.refund(
                 execution.idempotency_key, order_id, whole_cents(amount), amount.currency, execution.guard
             )
-        except NotDone as refusal:
-            raise NotExecuted(str(refusal)) from refusal
-        return Receipt(reference=done.reference, summary=done.summary)
+        return receipt(done)
 
     @refund.preview
     async def refund_facts(account: Account, order_id: str, amount: Money) -> RefundFacts:
-        try:
+        with refusals_told():
             order = shop.order(order_id)
-        except UnknownOrder as error:
-            raise NotInOurRecords(str(error)) from error
         owner = shop.customer(order.customer)
         left = order.refundable - int(amount.amount * 100)
         within = amount.currency == order.currency and 0 < amount.amount * 100 <= order.refundable
@@ -181,15 +185,18 @@ def offer_refunds(desk: Desk, shop: Business) -> None:
     @refund.lookup
     async def find_refund(execution: Execution) -> Receipt | None:
         done = shop.find_refund(execution.idempotency_key)
-        return Receipt(reference=done.reference, summary=done.summary) if done else None
+        return receipt(done) if done else None
 
     @refund.undo
-    async def cancel_refund(execution: Execution, receipt: Receipt) -> Receipt:
-        try:
-            done = shop.cancel_refund(execution.idempotency_key, receipt.reference)
-        except NotDone as refusal:
-            raise NotExecuted(str(refusal)) from refusal
-        return Receipt(reference=done.reference, summary=done.summary)
+    async def cancel_refund(execution: Execution, refunded: Receipt) -> Receipt:
+        """Take a refund back that has not reached the customer yet."""
+        with refusals_told():
+            done = shop.cancel_refund(execution.idempotency_key, refunded.reference)
+        return receipt(done)
+
+    @cancel_refund.preview
+    async def cancel_refund_facts(account: Account, receipt: Receipt) -> UndoFacts:
+        return undo_facts(shop, account, receipt)
 
 
 def offer_store_credit(desk: Desk, shop: Business) -> None:
@@ -199,18 +206,14 @@ def offer_store_credit(desk: Desk, shop: Business) -> None:
     @desk.operation(title="Add store credit", counts="amount", ladder=MONEY, delivery="collected")
     async def goodwill_credit(execution: Execution, account: Account, amount: Money, reason: Reason) -> Receipt:
         """Add store credit to a customer's account, to make up for something that went wrong."""
-        try:
+        with refusals_told():
             done = credit.add(execution.idempotency_key, account, credit_cents(amount), reason, execution.guard)
-        except NotDone as refusal:
-            raise NotExecuted(str(refusal)) from refusal
-        return Receipt(reference=done.reference, summary=done.summary)
+        return receipt(done)
 
     @goodwill_credit.preview
     async def credit_facts(account: Account, amount: Money, reason: Reason) -> CreditFacts:
-        try:
+        with refusals_told():
             customer = shop.customer(account)
-        except UnknownCustomer as error:
-            raise NotInOurRecords(str(error)) from error
         balance = credit.balance(account)
         return CreditFacts(
             owners=(account,),
@@ -226,30 +229,27 @@ def offer_store_credit(desk: Desk, shop: Business) -> None:
     @goodwill_credit.lookup
     async def find_credit(execution: Execution) -> Receipt | None:
         done = credit.find(execution.idempotency_key)
-        return Receipt(reference=done.reference, summary=done.summary) if done else None
+        return receipt(done) if done else None
 
 
 def offer_account_recovery(desk: Desk, shop: Business) -> None:
     """A new sign-in e-mail: by the holder's passkey, or where that is lost by two colleagues and a day's wait."""
+    sign_in = SignIn(shop)
     colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
 
     @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues], settled_by="identity")
     async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
         """Let a customer who can't sign in any more use another e-mail address to sign in."""
-        try:
-            done = shop.change_sign_in_email(execution.idempotency_key, account, new_email, execution.guard)
-        except NotDone as refusal:
-            raise NotExecuted(str(refusal)) from refusal
-        return Receipt(reference=done.reference, summary=done.summary)
+        with refusals_told():
+            done = sign_in.change_email(execution.idempotency_key, account, new_email, execution.guard)
+        return receipt(done)
 
     @recover_account.preview
     async def recovery_facts(account: Account, new_email: EmailAddress) -> RecoveryFacts:
-        try:
+        with refusals_told():
             customer = shop.customer(account)
-        except UnknownCustomer as error:
-            raise NotInOurRecords(str(error)) from error
-        in_use = shop.address_in_use(new_email, besides=account)
-        seen = shop.address_first_seen(new_email, account)
+        in_use = sign_in.address_in_use(new_email, besides=account)
+        seen = sign_in.address_first_seen(new_email, account)
         return RecoveryFacts(
             owners=(account,),
             guard=str(customer.version),
@@ -263,16 +263,8 @@ def offer_account_recovery(desk: Desk, shop: Business) -> None:
 
     @recover_account.lookup
     async def find_change(execution: Execution) -> Receipt | None:
-        done = shop.find_sign_in_change(execution.idempotency_key)
-        return Receipt(reference=done.reference, summary=done.summary) if done else None
-
-
-def whole_cents(amount: Money) -> int:
-    """The amount in cents; raises NotExecuted for a fraction of a cent, which no payment method can carry."""
-    cents = amount.amount * 100
-    if cents != int(cents):
-        raise NotExecuted(f"No money was moved: {amount} is no whole number of cents.")
-    return int(cents)
+        done = sign_in.find_email_change(execution.idempotency_key)
+        return receipt(done) if done else None
 
 
 def credit_cents(amount: Money) -> int:
@@ -287,12 +279,6 @@ def order_text(order: Order) -> str:
     bought = ", ".join(f"{line.quantity} × {line.product}" for line in order.lines)
     arrived = f"delivered on {day_text(order.delivered)}" if order.delivered else "not delivered yet"
     return f"{bought}; {arrived}; total {amount_text(order.total, order.currency)}"
-
-
-def day_text(day: str) -> str:
-    """A date for people: ``3 May 2024``."""
-    when = date.fromisoformat(day)
-    return f"{when.day} {when:%B %Y}"
 
 
 FOLDER = Path(__file__).resolve().parent

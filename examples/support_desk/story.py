@@ -15,7 +15,9 @@ import seed
 import story_attacks
 import story_capabilities
 import story_honest
-from story_cast import Books, Cast
+import story_people
+from story_books import Books
+from story_cast import Cast
 from story_set import AMELIE, JONAS, MARIA, PRIYA, TOMASZ, Play
 from story_telling import Telling
 
@@ -53,11 +55,14 @@ async def play(stage: Stage) -> int:
         await story_capabilities.direct_call(the)
         await story_capabilities.capabilities(the)
         await story_attacks.swapped_arguments(the)
-        await story_attacks.other_customers_order(the)
+        await story_attacks.other_customers_things(the)
         await story_attacks.split_refund(the)
-        await story_attacks.account_takeover(the)
+        await story_people.account_takeover(the)
+        await story_people.password_reset(the)
+        await story_people.staff_permission(the)
         await story_attacks.oracle(the)
         telling.chapter("The honest way", "Request, notice, page, signature, execution: once, and with a receipt.")
         await story_honest.direct(the)
         await story_honest.collected(the)
+        await story_honest.unlocked(the)
     return telling.summary()

@@ -1,17 +1,10 @@
-"""Who plays in the story, besides the assistant, which speaks MCP over HTTP: people use the real pages with authenticators
-in software, and the shop's books are read from its own database, past Counterfoil.
-"""
+"""Who plays in the story, besides the assistant: people who use the real pages with authenticators in software."""
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from hashlib import sha256
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-from business import amount_text
 
 from counterfoil.testing import PageClient, SoftwareAuthenticator
 
@@ -20,78 +13,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 10.0
 """Seconds for which a message is awaited that usually takes some milliseconds."""
-
-EFFECTS = {
-    "refunds": "SELECT idempotency_key, order_number, cents FROM refunds ORDER BY 1",
-    "payments": "SELECT order_number, refunded, version FROM payments ORDER BY 1",
-    "credit_entries": "SELECT idempotency_key, customer, cents FROM credit_entries ORDER BY 1",
-    "credit_balances": "SELECT customer, cents, version FROM credit_balances ORDER BY 1",
-    "sign_in_changes": 'SELECT idempotency_key, customer, "after" FROM sign_in_changes ORDER BY 1',
-    "customers": "SELECT number, email, sign_in_email, version FROM customers ORDER BY 1",
-}
-
-
-@dataclass(frozen=True)
-class Entries:
-    """How much is in the shop's books, and a digest of all of it."""
-
-    refunds: tuple[tuple[str, str, int], ...]
-    credits: tuple[tuple[str, str, int], ...]
-    sign_ins: tuple[tuple[str, str, str], ...]
-    digest: str
-
-
-class Books:
-    """The shop's own database, read past Counterfoil. What counts is what was added since :meth:`mark`."""
-
-    def __init__(self, database: Path) -> None:
-        self._database = database
-        self._marked = self.read()
-
-    def read(self) -> Entries:
-        """Everything that an operation could change."""
-        with closing(sqlite3.connect(f"{self._database.as_uri()}?mode=ro", uri=True)) as connection:
-            rows = {name: tuple(connection.execute(query).fetchall()) for name, query in EFFECTS.items()}
-        digest = sha256(repr(rows).encode()).hexdigest()
-        return Entries(rows["refunds"], rows["credit_entries"], rows["sign_in_changes"], digest)
-
-    def mark(self) -> None:
-        """From here on."""
-        self._marked = self.read()
-
-    @property
-    def unchanged(self) -> bool:
-        """Whether not a byte of what operations could change is different."""
-        return self.read().digest == self._marked.digest
-
-    @property
-    def entries_added(self) -> int:
-        """How many entries of any kind were added."""
-        now, then = self.read(), self._marked
-        pairs = ((now.refunds, then.refunds), (now.credits, then.credits), (now.sign_ins, then.sign_ins))
-        return sum(len(after) - len(before) for after, before in pairs)
-
-    def refunded(self, order: str) -> int:
-        """How many cents of an order were ever given back."""
-        return sum(cents for _, number, cents in self.read().refunds if number == order)
-
-    def added(self, ticket: str) -> int:
-        """How often the effect of this ticket is in the books, which hold its id as idempotency key."""
-        now = self.read()
-        return [row[0] for row in (*now.refunds, *now.credits, *now.sign_ins)].count(ticket)
-
-    def in_words(self) -> str:
-        """What was added."""
-        now, then = self.read(), self._marked
-        refunds = [row for row in now.refunds if row not in then.refunds]
-        credits = [row for row in now.credits if row not in then.credits]
-        sign_ins = [row for row in now.sign_ins if row not in then.sign_ins]
-        parts = [f"{amount_text(cents, 'EUR')} refunded" for _, _, cents in refunds]
-        parts += [f"{amount_text(cents, 'EUR')} credited" for _, _, cents in credits]
-        parts += [f"sign-in e-mail now {after}" for _, _, after in sign_ins]
-        if not parts:
-            return "nothing changed" if self.unchanged else "changed, but not by an operation"
-        return "; ".join(parts)
 
 
 class Role(NamedTuple):
@@ -151,3 +72,16 @@ class Cast:
             await browser.enrol(url)
             self._people[role.name] = Person(role, browser, self._stage)
         return self._people[role.name]
+
+    async def message_to(self, role: Role, words: str) -> Any:
+        """The message with these words to somebody who may have no passkey."""
+        kept = await self._stage.mailbox.wait_for(
+            lambda kept: kept.to == role.email and words in kept.message.text, PATIENCE
+        )
+        return kept.message
+
+    async def stops(self, message: Any) -> str:
+        """Follow a message's link in a browser that nobody has signed in with, type its code, and stop the request;
+        answers the words of the page."""
+        async with PageClient(self._stage.base_url, SoftwareAuthenticator()) as browser:
+            return (await browser.stop(message.link, message.code)).text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from story_set import MARCO, MARIA, Play, eur, plain
+from story_set import MARCO, MARIA, SABINE, Play, eur, plain
 
 
 async def direct(play: Play) -> None:
@@ -57,4 +57,24 @@ async def collected(play: Play) -> None:
         scene.server(f"to the same call once more: {plain(again)}")
         scene.expect(not again.ok, "a second redemption is refused")
         scene.why = "Marco signed it"
+        play.happened_once(scene, asked["ticket"])
+
+
+async def unlocked(play: Play) -> None:
+    """Sabine mistyped her password; the policy lifts her lock, and would change nothing else on her account."""
+    with play.scene("Sabine: account unlocked", refused=False) as scene:
+        sabine = await play.cast.person(SABINE)
+        scene.model("request_unlock_account(account=Sabine)")
+        asked = await play.assistant.call("request_unlock_account", account=SABINE.email)
+        page = await sabine.open_request()
+        scene.expect("too many failed sign-ins" in page and "12 wrong passwords" in page, "the page shows the lock")
+        scene.person(
+            "Sabine", "reads: Locked because: too many failed sign-ins; 12 wrong passwords in 9 minutes, from her iPad"
+        )
+        await sabine.decide("approve", asked["match_code"])
+        scene.person("Sabine", "knows that those were hers, types the code from the chat and signs")
+        ended = await play.assistant.outcome(asked["ticket"])
+        scene.server(f"{ended['status']}: {ended.values['outcome']['summary']}")
+        scene.expect(ended["status"] == "executed", "it is executed")
+        scene.why = "Sabine signed it"
         play.happened_once(scene, asked["ticket"])

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from story_cast import Books, Cast, Role
+from story_books import Books
+from story_cast import Cast, Role
 from story_telling import Scene, Telling
 
 from counterfoil.testing import Answer, Assistant
@@ -23,10 +24,14 @@ STUDIO = Role("Klara Brandt", ("C-1008",), (), "einkauf@studio-brandt.example")
 HELENE = Role("Hélène Marchand", ("C-1009",), (), "helene.marchand@courrier.example")
 LUKAS = Role("Lukas Steiner", ("C-1010",), (), "lukas.steiner@bergpost.example")
 AGNIESZKA = Role("Agnieszka Nowak", ("C-1011",), (), "a.nowak@poczta.example")
-AMELIE = Role("Amélie Laurent", (), ("finance",), "amelie.laurent@northlight.example")
-JONAS = Role("Jonas Weber", (), ("finance",), "jonas.weber@northlight.example")
-PRIYA = Role("Priya Nair", (), ("identity",), "priya.nair@northlight.example")
-TOMASZ = Role("Tomasz Zieliński", (), ("identity",), "tomasz.zielinski@northlight.example")
+SABINE = Role("Sabine Krüger", ("C-1005",), (), "sabine.krueger@web.example")
+AMELIE = Role("Amélie Laurent", ("S-02",), ("finance",), "amelie.laurent@northlight.example")
+JONAS = Role("Jonas Weber", ("S-03",), ("finance",), "jonas.weber@northlight.example")
+PRIYA = Role("Priya Nair", ("S-04",), ("identity",), "priya.nair@northlight.example")
+TOMASZ = Role("Tomasz Zieliński", ("S-05",), ("identity",), "tomasz.zielinski@northlight.example")
+
+OSKAR = Role("Oskar Lund", ("S-07",), (), "oskar.lund@northlight.example")
+"""He was never invited: he has no passkey, and messages reach him at the address that the shop has of him."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """Settings: ``counterfoil.toml``, found from the working directory, with paths relative to the file.
 
-Every mistake is refused at start with the file, the setting and what to write instead.
+Every mistake is refused at start with the file, the line and what to write instead, all mistakes at once.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,14 +14,21 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from counterfoil.assertions import RelyingParty
 from counterfoil.desk import Desk
-from counterfoil.errors import CounterfoilError, DeskError, PolicyError, SettingsError
+from counterfoil.errors import PolicyError, SettingsError
+from counterfoil.file_mistakes import mistakes_in, told
 from counterfoil.policy import Policy
+from counterfoil.toml_lines import Lines, unparsed
+from counterfoil_server.desk_module import load_desk
 
 FILE_NAME = "counterfoil.toml"
+
+Name = Annotated[str, Field(min_length=1)]
+VARIABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
+"""``module:variable``."""
 
 
 class _Section(BaseModel):
@@ -32,9 +38,9 @@ class _Section(BaseModel):
 class SMTPSettings(_Section):
     """How notices are sent. The password comes from the environment variable named in ``password_env``."""
 
-    host: str
+    host: Name
     port: Annotated[int, Field(ge=1, le=65535)] = 587
-    sender: str
+    sender: Name
     username: str | None = None
     password_env: str = "COUNTERFOIL_SMTP_PASSWORD"
     tls: Literal["none", "starttls", "tls"] = "starttls"
@@ -74,31 +80,48 @@ class Settings(_Section):
     """Everything ``counterfoil.toml`` may say."""
 
     desk: str
-    policy: str
-    state: str = "state"
-    roster_key: str = "roster-key.pem"
+    policy: Name
+    state: Name = "state"
+    roster_key: Name = "roster-key.pem"
     public_url: str = "http://localhost:8700"
-    host: str = "127.0.0.1"
+    host: Name = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] | None = None
     allowed_hosts: list[str] = Field(default_factory=list)
     issuer: str | None = None
-    tenant: str = "default"
-    executor: str = "embedded"
+    tenant: Name = "default"
+    executor: Name = "embedded"
     story: str | None = None
     trust_client_isolation: bool = False
     smtp: SMTPSettings | None = None
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()
 
+    @field_validator("desk", "story")
+    @classmethod
+    def _a_variable_of_a_module(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not VARIABLE.fullmatch(value):
+            what, example = ("variable", "desk:desk") if info.field_name == "desk" else ("function", "story:play")
+            raise ValueError(f"is {value!r}, not 'module:{what}'", f'Write {info.field_name} = "{example}".')
+        return value
+
     @field_validator("public_url")
     @classmethod
     def _usable_for_passkeys(cls, value: str) -> str:
-        parts = urlsplit(value)
-        local = parts.hostname == "localhost"
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("write scheme, host and port only, as in https://verify.example.com")
-        if parts.scheme == "http" and not local:
-            raise ValueError("passkeys need https, or http://localhost (not 127.0.0.1) on one's own machine")
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable or parts.path.strip("/") or parts.query or parts.fragment or parts.username is not None:
+            raise ValueError(
+                "is not the origin that people's browsers see",
+                "Write scheme, host and port only, as in https://verify.example.com.",
+            )
+        if parts.scheme == "http" and parts.hostname != "localhost":
+            raise ValueError(
+                "is no place for passkeys: passkeys need https, or http://localhost",
+                "Write https, or on one's own machine http://localhost (not 127.0.0.1).",
+            )
         return value.rstrip("/")
 
 
@@ -108,6 +131,8 @@ class Configuration:
 
     settings: Settings
     folder: Path
+    file: Path | None = None
+    """Where the settings were read from; None is ``counterfoil.toml`` in the folder."""
 
     @property
     def state(self) -> Path:
@@ -137,36 +162,8 @@ class Configuration:
 
     @cached_property
     def desk(self) -> Desk:
-        """The desk, imported and checked."""
-        module_name, colon, attribute = self.settings.desk.partition(":")
-        if not colon:
-            raise SettingsError(f"desk = {self.settings.desk!r} is not 'module:variable'.", 'Write desk = "desk:desk".')
-        sys.path.insert(0, str(self.folder))
-        try:
-            desk = getattr(importlib.import_module(module_name), attribute, None)
-        except CounterfoilError:
-            raise
-        except ModuleNotFoundError as error:
-            if error.name != module_name:
-                raise DeskError(
-                    f"The module {module_name} in {self.folder} needs {error.name}, which is not installed.",
-                    "Install it where Counterfoil is installed.",
-                ) from error
-            raise DeskError(
-                f"There is no module {module_name} in {self.folder}.",
-                "Correct 'desk', or go to the folder that has it.",
-            ) from error
-        except Exception as error:
-            raise DeskError(
-                f"The module {module_name} in {self.folder} failed to load: {type(error).__name__}: {error}.",
-                "Run it with python to see where.",
-            ) from error
-        finally:
-            sys.path.remove(str(self.folder))
-        if not isinstance(desk, Desk):
-            raise DeskError(f"{self.settings.desk} is not a Desk.", "Name the variable that holds your Desk.")
-        desk.check()
-        return desk
+        """The desk, imported and checked; raises :class:`DeskError` where it cannot be."""
+        return load_desk(self.settings.desk, self.folder, self.place("desk"))
 
     def load_policy(self) -> Policy:
         """The policy, read from its file now."""
@@ -175,9 +172,19 @@ class Configuration:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise PolicyError(
-                f"The policy {path} cannot be read: {_why(error)}.", "Name an existing file in 'policy'."
+                f"{self.place('policy')}: the policy {path} cannot be read: {_why(error)}.",
+                "Name an existing file in 'policy'.",
             ) from None
         return Policy.load(text, self.desk, source=self.settings.policy)
+
+    def place(self, *key: str) -> str:
+        """Where the setting stands, for error messages."""
+        file = self.folder / FILE_NAME if self.file is None else self.file
+        try:
+            line = Lines.of(file.read_text(encoding="utf-8")).of_key(key)
+        except (OSError, UnicodeDecodeError):
+            return str(file)
+        return f"{file}, line {line}"
 
 
 def find(start: Path) -> Path:
@@ -192,34 +199,22 @@ def find(start: Path) -> Path:
 
 
 def load(path: Path) -> Configuration:
-    """Read and check the settings; raises :class:`SettingsError` naming file and setting."""
+    """Read and check the settings; raises :class:`SettingsError` naming file, line and setting of every mistake."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{path} cannot be read: {_why(error)}.", "Name your settings file with --config."
         ) from None
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{path} is not TOML: {error}.", "Correct that line.") from None
     try:
-        return Configuration(Settings.model_validate(values), path.resolve().parent)
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, why = unparsed(error, text)
+        raise SettingsError(f"{path}, line {line} is not TOML: {why}.", "Correct that line.") from None
+    try:
+        return Configuration(Settings.model_validate(values), path.resolve().parent, path)
     except ValidationError as error:
-        raise SettingsError(f"{path} is not right: {'; '.join(_mistakes(error))}.") from None
-
-
-def _mistakes(error: ValidationError) -> list[str]:
-    """One clause for each wrong setting."""
-    clauses = []
-    for item in error.errors(include_url=False, include_input=False, include_context=False):
-        setting = ".".join(str(part) for part in item["loc"])
-        match item["type"]:
-            case "missing":
-                clauses.append(f"the setting '{setting}' is missing")
-            case "extra_forbidden":
-                clauses.append(f"there is no setting '{setting}'")
-            case _:
-                clauses.append(f"{setting}: {item['msg'].removeprefix('Value error, ')}")
-    return clauses
+        raise SettingsError(*told(str(path), mistakes_in(error, Settings, what="setting"), Lines.of(text))) from None
 
 
 def _why(error: OSError | UnicodeDecodeError) -> str:

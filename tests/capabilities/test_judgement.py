@@ -87,8 +87,9 @@ SAID: dict[str, Any] = {
 }
 """Columns that are told or counted, on which nothing that runs depends."""
 
-COUNTED_COLUMNS = {"currency", "amount", "planned", "waiting"}
-"""What counters and caps add up of other tickets; the executor's own policy and ledger look at them again."""
+COUNTED_COLUMNS = {"currency", "amount", "planned", "waiting", "undoes"}
+"""What counters and caps add up of other tickets, and whether another one undoes the same; the executor's own policy
+and ledger look at them again."""
 
 
 async def test_every_column_of_a_ticket_row_is_looked_at_here(world: World) -> None:

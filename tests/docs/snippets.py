@@ -2,7 +2,8 @@
 
 A block whose info string says ``file=NAME`` belongs to a complete example: all such blocks of one document are files of
 one folder. ``cedar loads`` is a policy that fits the example desk; ``cedar refused`` is one that does not, and the
-``text`` block after it is the refusal.
+``text`` block after it is the refusal. ``toml cases`` are cases that its own policy passes; ``console example`` is a
+command in its folder and what it answers.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 from itertools import pairwise
@@ -107,6 +109,40 @@ def test_a_policy_said_to_be_refused_is_refused_in_the_words_shown(document: str
         if "refused" in block.words:
             assert following.language == "text"
             assert judged(block.body, tmp_path) == following.body
+
+
+def test_documented_cases_are_as_the_example_answers_them(tmp_path: Path) -> None:
+    for document in DOCUMENTS:
+        for block in blocks(document):
+            if "cases" in block.words:
+                (tmp_path / "cases.toml").write_text(block.body, encoding="utf-8")
+                code, said = in_the_example(f"counterfoil policy test {tmp_path / 'cases.toml'}", tmp_path)
+                assert code == 0, said
+
+
+def test_the_examples_policy_answers_its_cases_as_expected(tmp_path: Path) -> None:
+    code, said = in_the_example("counterfoil policy test", tmp_path)
+    assert code == 0, said
+
+
+def test_a_documented_command_answers_as_shown(tmp_path: Path) -> None:
+    shown = [block for document in DOCUMENTS for block in blocks(document) if block.words == ("example",)]
+    assert shown
+    for block in shown:
+        command, answer = re.split(r"(?<!\\)(?<!,)\n", block.body.removeprefix("$ "), maxsplit=1)
+        assert in_the_example(command, tmp_path) == (0, answer)
+
+
+def in_the_example(command: str, folder: Path) -> tuple[int, str]:
+    """Run a command line in the folder of the example desk: its exit code, and what it says."""
+    program, *arguments = shlex.split(command.replace("\\\n", " "))
+    assert program == "counterfoil"
+    done = subprocess.run(
+        [sys.executable, "-m", "counterfoil_server.cli", *arguments], cwd=ROOT / "examples" / "support_desk",
+        env=os.environ | {"SUPPORT_DESK_DATABASE": str(folder / "shop.db"), "COLUMNS": "120"},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
 
 
 def judged(policy: str, folder: Path) -> str:

@@ -315,7 +315,7 @@ async def test_an_authenticator_that_did_not_verify_its_user_approves_nothing(de
 
 async def test_a_mailbox_without_the_message_says_what_it_holds(desk: OpenDesk) -> None:
     ada = await desk.enrol("Ada", account="M-1")
-    with pytest.raises(NoMessage, match="to ada@members.example: Gym: a passkey was added"):
+    with pytest.raises(NoMessage, match=r"to ada@members\.example: Gym: a passkey was added"):
         await desk.mailbox.newest(ada, "waits for your decision")
 
 

@@ -6,15 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import seed
-from desk import build
 from playwright.async_api import Browser, async_playwright
-from story_cast import Books
+from story_books import Books
 
-from counterfoil.testing import OpenDesk, open_desk
+from counterfoil.testing import OpenDesk
+from northlight_served import open_northlight, open_shop
 from stories.chromium import AtTheBrowser
-
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
 
 
 @pytest.fixture(scope="module")
@@ -32,8 +29,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Path:
-    seed.create(tmp_path / "shop.db")
-    return tmp_path / "shop.db"
+    return open_shop(tmp_path)
 
 
 @pytest.fixture
@@ -43,7 +39,7 @@ def books(shop: Path) -> Books:
 
 @pytest.fixture
 async def desk(tmp_path: Path, shop: Path) -> AsyncIterator[OpenDesk]:
-    async with open_desk(build(shop), tmp_path, policy=EXAMPLE / "policy.cedar") as opened:
+    async with open_northlight(tmp_path, shop) as opened:
         yield opened
 
 

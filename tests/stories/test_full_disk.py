@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import httpx2
 import pytest
-from story_cast import Books
+from story_books import Books
 
 from counterfoil.testing import OpenDesk, PageClient, PageRefused, SoftwareAuthenticator
 from server.full_disk import full_disk

@@ -10,7 +10,7 @@ import re
 
 import pytest
 from playwright.async_api import Browser, expect
-from story_cast import Books
+from story_books import Books
 
 from counterfoil.testing import OpenDesk
 from stories.chromium import AtTheBrowser

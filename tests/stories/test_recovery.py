@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from playwright.async_api import Browser, Page, expect
-from story_cast import Books
+from story_books import Books
 
 from counterfoil.testing import OpenDesk
 from stories.chromium import AtTheBrowser

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
-SCENES = 16
+SCENES = 20
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def verdicts(output: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_the_story_ends_by_itself_with_every_attack_refused_and_both_requests_done(folder: Path) -> None:
+def test_the_story_ends_by_itself_with_every_attack_refused_and_all_requests_done(folder: Path) -> None:
     before = files(folder)
     played = demo(folder)
     assert (played.returncode, played.stderr) == (0, "")
@@ -54,9 +54,10 @@ def test_the_story_ends_by_itself_with_every_attack_refused_and_both_requests_do
     assert [scene for scene, verdict in told.items() if verdict == "✓ done"] == [
         "Maria: refund of 39.00 EUR",
         "Marco: credit of 12.50 EUR",
+        "Sabine: account unlocked",
     ]
-    assert list(told.values()).count("✗ refused") == SCENES - 2
-    assert played.stdout.rstrip().endswith("✓ 14 attacks refused, 2 requests done exactly once.")
+    assert list(told.values()).count("✗ refused") == SCENES - 3
+    assert played.stdout.rstrip().endswith("✓ 17 attacks refused, 3 requests done exactly once.")
     assert max(len(line) for line in played.stdout.splitlines()) <= 80
     assert "\x1b" not in played.stdout
     # Everything was thrown away: nothing is left in the desk's own folder.
@@ -73,7 +74,7 @@ def test_the_story_fails_and_names_the_scene_if_the_policy_stops_counting_a_days
     assert played.returncode == 1
     failed = [scene for scene, verdict in verdicts(played.stdout).items() if verdict == "✗ FAILED"]
     assert failed == ["Split a refund into slices"]
-    assert "✗ 1 of 16 scenes did not go as expected:" in played.stdout
+    assert "✗ 1 of 20 scenes did not go as expected:" in played.stdout
     assert "the second slice of a day needs finance" in played.stdout
 
 
@@ -95,7 +96,7 @@ def test_the_books_are_the_shops_own_database(folder: Path) -> None:
     sys.path.insert(0, str(EXAMPLE))
     import seed
     from business import Business
-    from story_cast import Books
+    from story_books import Books
 
     database = folder / "shop.db"
     seed.create(database)

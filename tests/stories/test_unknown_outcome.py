@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from playwright.async_api import Browser, expect
-from story_cast import Books
+from story_books import Books
 
 from counterfoil import Execution, Receipt
 from counterfoil.testing import OpenDesk

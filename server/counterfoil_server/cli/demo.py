@@ -34,6 +34,7 @@ from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.cli.serve import stopped_by_signal
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.config import Configuration
+from counterfoil_server.desk_module import failed_at
 
 if TYPE_CHECKING:
     from counterfoil_server.app import Demo, Parts
@@ -88,6 +89,7 @@ def demo(
 ) -> int:
     """Try the desk without e-mail: play its story from beginning to end, or leave it running with --stay."""
     configuration = session.configuration
+    configuration.load_policy()  # before the story prepares anything
     story = load_story(configuration)
     logs.configure(as_json=session.output.as_json, level=logging.WARNING)
     if stay:
@@ -106,9 +108,7 @@ def load_story(configuration: Configuration) -> Story:
     name = configuration.settings.story
     if name is None:
         return Story(None, (), lambda _: None)
-    module_name, colon, function = name.partition(":")
-    if not colon:
-        raise SettingsError(f"story = {name!r} is not 'module:function'.", 'Write story = "story:play".')
+    module_name, _, function = name.partition(":")
     sys.path.insert(0, str(configuration.folder))
     try:
         module = importlib.import_module(module_name)
@@ -119,7 +119,8 @@ def load_story(configuration: Configuration) -> Story:
         )
     except Exception as error:
         raise SettingsError(
-            f"The story {name} in {configuration.folder} failed to load: {type(error).__name__}: {error}.",
+            f"{failed_at(error, configuration.folder, configuration.place('story'))}: the story {name} failed to load: "
+            f"{type(error).__name__}: {error}.",
             "Correct the module, or the setting 'story'.",
         ) from error
     return Story(play, people, getattr(module, "prepare", lambda _: None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from counterfoil.errors import CounterfoilError, DeskError, KeyFileError, PolicyError, SettingsError
+from counterfoil.errors import CasesError, CounterfoilError, DeskError, KeyFileError, PolicyError, SettingsError
 
 OK = 0
 REFUSED = 1
@@ -13,7 +13,8 @@ INTERRUPTED = 130
 
 EXPLAINED = (
     "Exit codes: 0 done; 1 refused; 2 wrong usage, settings, desk, policy or key files; "
-    "3 doctor or policy check found something wrong; 4 the serving process cannot be reached; 130 interrupted."
+    "3 doctor, policy check or policy test found something wrong; 4 the serving process cannot be reached; "
+    "130 interrupted."
 )
 
 
@@ -46,7 +47,9 @@ def exit_code_of(error: CounterfoilError) -> int:
     match error:
         case NotReachable():
             return UNREACHABLE
-        case SettingsError() | DeskError() | PolicyError() | KeyFileError() | UsageMistake() | ConfirmationNeeded():
+        case SettingsError() | DeskError() | PolicyError() | CasesError() | KeyFileError():
+            return USAGE
+        case UsageMistake() | ConfirmationNeeded():
             return USAGE
         case _:
             return REFUSED

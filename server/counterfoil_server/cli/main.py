@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from counterfoil_server.cli.console import Output
 
 MODULES = {
+    "init": "init",
     "serve": "serve",
     "demo": "demo",
     "revoke": "stopping",

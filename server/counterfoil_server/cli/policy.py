@@ -1,4 +1,7 @@
-"""``policy check``: whether the policy fits the desk, and what it asks of people, operation by operation."""
+"""``policy check``: whether the policy fits the desk, and what it asks of people, operation by operation.
+
+``policy test`` and ``policy explain`` are in modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import typer
 from counterfoil.desk import Desk
 from counterfoil.errors import DeskError, PolicyError
 from counterfoil.policy import NOTHING_PERMITS, Policy
+from counterfoil_server.cli import policy_cases, policy_explain
 from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import FOUND
 from counterfoil_server.cli.session import Session, with_session
@@ -20,6 +24,8 @@ def register(app: typer.Typer) -> None:
     """Add the command."""
     group = typer.Typer(help="The rules that decide who must agree.", rich_markup_mode=None)
     group.command("check")(with_session(check))
+    policy_cases.register(group)
+    policy_explain.register(group)
     app.add_typer(group, name="policy")
 
 

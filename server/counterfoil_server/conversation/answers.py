@@ -16,8 +16,8 @@ from typing import Any, Protocol, TypeVar
 import mcp_types as types
 from pydantic import BaseModel, ValidationError
 
-from counterfoil.desk import explain
 from counterfoil.errors import BadArguments, CounterfoilError
+from counterfoil.operations import explain
 from counterfoil.store import Principal
 
 ERROR_META = "counterfoil/error"

@@ -13,8 +13,8 @@ import mcp_types as types
 from pydantic import Field
 
 from counterfoil.authority import Authority, Requester
-from counterfoil.desk import Operation
 from counterfoil.errors import BadArguments
+from counterfoil.operations import Operation
 from counterfoil.reads import CONVERSATION
 from counterfoil.store import Principal
 from counterfoil.tickets import ACCESS, Signals, State

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from counterfoil.desk import Operation
+from counterfoil.operations import Operation
 from counterfoil.rungs import Ladder, Rung
 from counterfoil.tickets import State
 

@@ -17,12 +17,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from counterfoil.canonical import canonical, parse_strict
-from counterfoil.desk import Operation
 from counterfoil.errors import CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
 from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.keys import VerificationKey
 from counterfoil.log import check_link
+from counterfoil.operations import Operation
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
 from counterfoil.scopes import scopes_of
 from counterfoil.store import Store

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.desk import Desk
-from counterfoil.store import Notice
 from counterfoil.values import Account
 from counterfoil_server.app import Parts, application, listening_socket, open_parts
 from counterfoil_server.cli import invitations
@@ -178,7 +177,7 @@ class OpenDesk:
         if parts.delivery is not None:
             while await parts.delivery.deliver_due():
                 pass
-        while await self._messages_leave():  # with the desk's own worker, which offers no event
+        while await self._messages_leave():  # noqa: ASYNC110 - the desk's own worker offers no event
             await asyncio.sleep(0.005)
         return parts.store.commits != before
 

@@ -17,7 +17,7 @@ OWN = ("desk", "policy", "state", "roster_key", "public_url", "host", "port", "a
 """What a test cannot set: it follows from what is opened, or is the harness's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeskInHand(Configuration):
     """Settings of a desk that needs no import."""
 
@@ -49,7 +49,7 @@ def configured(
     if isinstance(desk, Desk):
         if policy is None:
             raise SettingsError("A desk alone has no policy.", "Give its text or its file as 'policy'.")
-        return DeskInHand(Settings.model_validate({**changes, "desk": "given", **own}), folder, desk)
+        return DeskInHand(Settings.model_validate({**changes, "desk": "test:desk", **own}), folder, given=desk)
     found = config.load(Path(desk))
     values = found.settings.model_dump(exclude_unset=True)
     return replace(found, settings=Settings.model_validate({**values, **changes, **own}))
