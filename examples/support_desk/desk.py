@@ -119,7 +119,11 @@ class Accounts:
 
 
 def build(database: Path) -> Desk:
-    """The desk over the shop's database at this path."""
+    """The desk over the shop's database at this path.
+
+    Finance also establishes what became of a sign-in or a permission: both of the two who check identities may have
+    decided it, and whoever decided does not settle.
+    """
     shop = Business(database)
     desk = Desk("Northlight support", directory=Accounts(shop), roles=["finance", "identity"], settled_by="finance")
     offer_information(desk, shop)
@@ -237,7 +241,7 @@ def offer_account_recovery(desk: Desk, shop: Business) -> None:
     sign_in = SignIn(shop)
     colleagues = Rung(staff={"identity": 2}, hold=ONE_DAY)
 
-    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues], settled_by="identity")
+    @desk.operation(title="Change the sign-in e-mail", ladder=[HOLDER, colleagues])
     async def recover_account(execution: Execution, account: Account, new_email: EmailAddress) -> Receipt:
         """Let a customer who can't sign in any more use another e-mail address to sign in."""
         with refusals_told():

@@ -33,7 +33,7 @@ def offer_permissions(desk: Desk, shop: Business) -> None:
     """Rights are given slowly and taken quickly."""
     colleagues = Colleagues(shop)
 
-    @desk.operation(title="Change a colleague's permissions", ladder=[TWO, TWO_AND_A_DAY], settled_by="identity")
+    @desk.operation(title="Change a colleague's permissions", ladder=[TWO, TWO_AND_A_DAY])
     async def change_staff_permissions(
         execution: Execution, account: Account, permission: Permission, change: Literal["grant", "withdraw"]
     ) -> Receipt:

@@ -57,7 +57,7 @@ def offer_sign_in_help(desk: Desk, shop: Business) -> None:
 def offer_password_reset(desk: Desk, shop: Business, sign_in: SignIn) -> None:
     """The message goes from the shop's own system to the address on file; no answer to the AI holds any of it."""
 
-    @desk.operation(ladder=[HOLDER, ONE_COLLEAGUE, TWO_COLLEAGUES], settled_by="identity")
+    @desk.operation(ladder=[HOLDER, ONE_COLLEAGUE, TWO_COLLEAGUES])
     async def reset_password(execution: Execution, account: Account) -> Receipt:
         """Sign a customer out everywhere and send a message for choosing a new password to their own address."""
         with refusals_told():
@@ -91,7 +91,7 @@ def offer_password_reset(desk: Desk, shop: Business, sign_in: SignIn) -> None:
 def offer_unlocking(desk: Desk, shop: Business, sign_in: SignIn) -> None:
     """Opens what failed sign-ins have locked, and nothing that the fraud desk has closed."""
 
-    @desk.operation(title="Unlock the account", ladder=[HOLDER, ONE_COLLEAGUE], settled_by="identity")
+    @desk.operation(title="Unlock the account", ladder=[HOLDER, ONE_COLLEAGUE])
     async def unlock_account(execution: Execution, account: Account) -> Receipt:
         """Let a customer sign in again after too many failed tries have locked their account."""
         with refusals_told():

@@ -86,8 +86,12 @@ def rows(database: Path, statement: str) -> list[Any]:
 
 def test_the_desk_is_whole(desk: Desk) -> None:
     desk.check()
-    assert set(desk.reads) == {"opening_hours", "explain_policy"}
+    assert set(desk.reads) == {"opening_hours", "explain_policy", "my_orders", "my_invoices", "membership"}
     assert set(desk.operations) == {
+        "access",
+        "undo_refund",
+        "undo_adjust_invoice",
+        "undo_change_membership",
         "refund",
         "goodwill_credit",
         "adjust_invoice",
@@ -100,6 +104,12 @@ def test_the_desk_is_whole(desk: Desk) -> None:
     assert desk.operations["refund"].counted(
         b'{"account":"C-1001","amount":{"currency":"EUR","value":"39.00"},"order_id":"NL-26017"}'
     ) == Money(value="39.00", currency="EUR")
+
+
+def test_what_two_of_identity_may_decide_is_settled_by_others(desk: Desk) -> None:
+    for operation in desk.operations.values():
+        if any(rung.staff.get("identity", 0) >= 2 for rung in operation.ladder):
+            assert desk.settler_of(operation.name) == "finance", operation.name
 
 
 def test_importing_the_desk_touches_no_disk_and_its_first_use_fills_the_named_file(database: Path) -> None:
