@@ -13,8 +13,9 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples" / "support_desk")]
 
 from playwright.async_api import Browser, async_playwright  # noqa: E402
 
+from counterfoil.testing import OpenDesk, money  # noqa: E402
+from northlight_served import open_northlight, open_shop  # noqa: E402
 from stories.chromium import AtTheBrowser  # noqa: E402
-from stories.running_desk import RunningDesk, running_desk  # noqa: E402
 
 MARIA = "maria.lindqvist@post.example"
 DESKTOP = {"width": 1100, "height": 900}
@@ -26,7 +27,8 @@ async def main(folder: Path) -> None:
     """Play one request and stop at every page."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as state:
-        async with async_playwright() as playwright, running_desk(Path(state)) as desk:
+        shop = open_shop(Path(state))
+        async with async_playwright() as playwright, open_northlight(Path(state), shop) as desk:
             browser = await playwright.chromium.launch(
                 executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-background-networking"]
             )
@@ -34,30 +36,23 @@ async def main(folder: Path) -> None:
             await browser.close()
 
 
-async def play(desk: RunningDesk, browser: Browser, folder: Path) -> None:
+async def play(desk: OpenDesk, browser: Browser, folder: Path) -> None:
     """Enrolment, landing, decision, outcome."""
     maria = await AtTheBrowser.sits_down(browser)
-    url = await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"])
+    url = (await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url
     await maria.page.goto(url)
     await picture(maria, folder / "enrol")
     await maria.enrols(url)
-    assistant = await desk.assistant()
-    asked = await assistant.call(
-        "request_refund",
-        account=MARIA,
-        order_id="NL-26017",
-        amount={"value": "39.00", "currency": "EUR"},
-        note=NOTE,
-    )
-    message = await desk.message(MARIA, "waits for your decision")
+    asked = await desk.ai.request("refund", account=MARIA, order_id="NL-26017", amount=money("39.00"), note=NOTE)
+    message = await desk.mailbox.newest(MARIA, "waits for your decision")
     assert message.link is not None
     await maria.page.goto(message.link)
     await picture(maria, folder / "open")
     await maria.signs_in(message.link)
     await maria.reads()
-    await maria.page.get_by_label("Code from the chat").fill(asked["match_code"])
+    await maria.page.get_by_label("Code from the chat").fill(asked.match_code)
     await picture(maria, folder / "decide")
-    await maria.approves(asked["match_code"])
+    await maria.approves(asked.match_code)
     await maria.sees("Done")
     await picture(maria, folder / "done")
 

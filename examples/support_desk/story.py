@@ -17,9 +17,11 @@ import story_capabilities
 import story_honest
 import story_people
 from story_books import Books
-from story_cast import Assistant, Cast
+from story_cast import Cast
 from story_set import AMELIE, JONAS, MARIA, PRIYA, TOMASZ, Play
 from story_telling import Telling
+
+from counterfoil.testing import Assistant
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.demo import Stage

@@ -6,11 +6,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from story_cast import Answer
 from story_set import AGNIESZKA, AMELIE, ANNELIES, STUDIO, Play, eur, plain
 from story_telling import Scene
 
-from counterfoil_server.testing import PageRefused
+from counterfoil.testing import Answer, PageRefused
 
 
 async def swapped_arguments(play: Play) -> None:

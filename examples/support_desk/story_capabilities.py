@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from story_cast import Answer
 from story_set import HELENE, INES, Play, eur, plain
 from story_telling import Scene
 
 from counterfoil.canonical import b64, canonical, parse_strict, unb64
 from counterfoil.keys import SigningKey
+from counterfoil.testing import Answer
 from counterfoil.tokens import CAPABILITY_TYPE, sign
 
 REFUSED = "capability_refused"

@@ -1,86 +1,18 @@
-"""Who plays in the story, all over real interfaces: the assistant speaks MCP over HTTP, people use the real pages with
-authenticators in software.
-"""
+"""Who plays in the story, besides the assistant: people who use the real pages with authenticators in software."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import anyio
-import httpx2
-from mcp import Client
-from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.exceptions import MCPError
-
-from counterfoil_server.testing import PageClient, SoftwareAuthenticator
+from counterfoil.testing import PageClient, SoftwareAuthenticator
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.demo import Stage
 
 PATIENCE = 10.0
-"""Seconds for which a message or an outcome is awaited; both usually take some milliseconds."""
-
-ENDED = frozenset({"executed", "not_executed", "unknown", "declined", "cancelled", "expired", "revoked"})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a tool answered: ``words`` for the model, ``values`` for programs; ``ok`` False is a refusal."""
-
-    ok: bool
-    words: str
-    values: dict[str, Any]
-
-    def __getitem__(self, name: str) -> str:
-        return str(self.values[name])
-
-
-class Assistant:
-    """An AI client of the real MCP SDK, with the bearer token of one principal."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    @classmethod
-    @asynccontextmanager
-    async def connected(cls, url: str, token: str, mode: str = "auto") -> AsyncIterator[Assistant]:
-        """Speak to the server at ``url``. ``mode``: ``legacy`` for the handshake of older protocol versions."""
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx2.AsyncClient(headers=headers, trust_env=False, timeout=30.0) as http:
-            transport = streamable_http_client(url, http_client=http)
-            async with Client(transport, mode=mode) as client:
-                yield cls(client)
-
-    @property
-    def protocol(self) -> str:
-        """The protocol version in use."""
-        return self._client.protocol_version
-
-    async def tools(self) -> list[str]:
-        """The names of what is offered."""
-        return [tool.name for tool in (await self._client.list_tools()).tools]
-
-    async def call(self, tool: str, **arguments: Any) -> Answer:
-        """Call a tool; a protocol error counts as an answer, as it does for a model."""
-        try:
-            result = await self._client.call_tool(tool, arguments)
-        except MCPError as error:
-            return Answer(False, error.message, {})
-        words = "\n".join(block.text for block in result.content if block.type == "text")
-        return Answer(not result.is_error, words, result.structured_content or {})
-
-    async def outcome(self, ticket: str) -> Answer:
-        """The status once the ticket has ended, or after some patience."""
-        with anyio.move_on_after(PATIENCE):
-            while True:
-                answer = await self.call("ticket_status", ticket=ticket)
-                if not answer.ok or answer["status"] in ENDED:
-                    return answer
-                await anyio.sleep(0.05)
-        return answer
+"""Seconds for which a message is awaited that usually takes some milliseconds."""
 
 
 class Role(NamedTuple):

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from story_books import Books
-from story_cast import Answer, Assistant, Cast, Role
+from story_cast import Cast, Role
 from story_telling import Scene, Telling
+
+from counterfoil.testing import Answer, Assistant
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.demo import Stage

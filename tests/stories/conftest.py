@@ -1,4 +1,4 @@
-"""One Chromium for a module; a served desk for each test."""
+"""One Chromium for a module; the example desk over a shop of its own, served whole, for each test."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, async_playwright
+from story_books import Books
 
+from counterfoil.testing import OpenDesk
+from northlight_served import open_northlight, open_shop
 from stories.chromium import AtTheBrowser
-from stories.running_desk import RunningDesk, running_desk
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +28,19 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
-    async with running_desk(tmp_path) as served:
-        yield served
+def shop(tmp_path: Path) -> Path:
+    return open_shop(tmp_path)
+
+
+@pytest.fixture
+def books(shop: Path) -> Books:
+    return Books(shop)
+
+
+@pytest.fixture
+async def desk(tmp_path: Path, shop: Path) -> AsyncIterator[OpenDesk]:
+    async with open_northlight(tmp_path, shop) as opened:
+        yield opened
 
 
 @pytest.fixture

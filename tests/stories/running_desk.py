@@ -15,8 +15,8 @@ from uuid import uuid4
 import anyio
 import uvicorn
 from story_books import Books
-from story_cast import Assistant
 
+from counterfoil.testing import Assistant
 from counterfoil_server.app import Demo, Parts, application, open_parts
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Invited

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import httpx2
 import pytest
+from story_books import Books
 
-from counterfoil_server.testing import PageClient, PageRefused, SoftwareAuthenticator
+from counterfoil.testing import OpenDesk, PageClient, PageRefused, SoftwareAuthenticator
 from server.full_disk import full_disk
-from stories.running_desk import RunningDesk
 
 MARIA = "maria.lindqvist@post.example"
 WANTED = {"account": MARIA, "order_id": "NL-26017", "amount": {"value": "39.00", "currency": "EUR"}}
 NO_SPACE = "The database could not be written; nothing was changed."
 
 
-async def test_a_full_disk_is_told_in_words_and_work_goes_on_when_there_is_space(desk: RunningDesk) -> None:
-    async with PageClient(desk.base_url, SoftwareAuthenticator()) as maria:
-        await maria.enrol(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-        assistant = await desk.assistant()
+async def test_a_full_disk_is_told_in_words_and_work_goes_on_when_there_is_space(desk: OpenDesk, books: Books) -> None:
+    async with PageClient(desk.url, SoftwareAuthenticator()) as maria:
+        await maria.enrol((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+        assistant = desk.ai
         asked = await assistant.call("request_refund", **WANTED)
-        link = (await desk.message(MARIA, "waits for your decision")).link
+        link = (await desk.mailbox.newest(MARIA, "waits for your decision")).link
         assert link is not None
         await maria.sign_in(link)
         await maria.read()
@@ -37,15 +37,13 @@ async def test_a_full_disk_is_told_in_words_and_work_goes_on_when_there_is_space
             assert on_the_page.value.status == 503
             assert on_the_page.value.answer["code"] == "store_failed"
             assert "doctor" not in str(on_the_page.value.answer)
-            async with httpx2.AsyncClient(base_url=desk.base_url, trust_env=False) as anybody:
+            async with httpx2.AsyncClient(base_url=desk.url, trust_env=False) as anybody:
                 assert (await anybody.get("/healthz")).status_code == 200
-        assert desk.books.unchanged
+        assert books.unchanged
 
         await maria.read()
         await maria.decide("approve", asked["match_code"])
         assert (await assistant.outcome(asked["ticket"]))["status"] == "executed"
-        assert desk.books.added(asked["ticket"]) == 1
-        assert [line["ticket"] for line in await desk.parts.administration.call("tickets_list", {})] == [
-            asked["ticket"]
-        ]
+        assert books.added(asked["ticket"]) == 1
+        assert [line["ticket"] for line in await desk.administer("tickets_list")] == [asked["ticket"]]
         await desk.parts.store.verify_log()

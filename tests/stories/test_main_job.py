@@ -10,9 +10,10 @@ import re
 
 import pytest
 from playwright.async_api import Browser, expect
+from story_books import Books
 
+from counterfoil.testing import OpenDesk
 from stories.chromium import AtTheBrowser
-from stories.running_desk import RunningDesk
 
 MARIA = "maria.lindqvist@post.example"
 ASKED = "waits for your decision"
@@ -29,11 +30,11 @@ def words(text: str) -> str:
 
 @pytest.mark.parametrize(("mode", "protocol"), [("auto", "2026-07-28"), ("legacy", "2025-11-25")])
 async def test_a_refund_is_asked_for_by_an_ai_signed_by_its_holder_and_executed_once(
-    desk: RunningDesk, maria: AtTheBrowser, mode: str, protocol: str
+    desk: OpenDesk, books: Books, maria: AtTheBrowser, mode: str, protocol: str
 ) -> None:
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    await desk.message(MARIA, "a passkey was added")
-    assistant = await desk.assistant(mode)
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    await desk.mailbox.newest(MARIA, "a passkey was added")
+    assistant = await desk.assistant("another", mode=mode)
     assert assistant.protocol == protocol
 
     wanted = {"account": MARIA, "order_id": "NL-26017", "amount": eur("39.00")}
@@ -41,7 +42,7 @@ async def test_a_refund_is_asked_for_by_an_ai_signed_by_its_holder_and_executed_
     assert asked.ok
     assert (asked["status"], asked.values["executed"]) == ("pending", False)
 
-    message = await desk.message(MARIA, ASKED)
+    message = await desk.mailbox.newest(MARIA, ASKED)
     for told in (NOTE, "39.00", "NL-26017", "C-1001", "Maria", asked["match_code"], asked["ticket"]):
         assert told not in message.subject + message.text
     assert message.link is not None
@@ -70,7 +71,7 @@ async def test_a_refund_is_asked_for_by_an_ai_signed_by_its_holder_and_executed_
     wrong = f"{(int(asked['match_code']) + 1) % 1_000_000:06d}"
     await maria.approves(wrong)
     await expect(maria.page.get_by_role("alert")).to_contain_text("That is not the code from the chat.")
-    assert desk.books.unchanged
+    assert books.unchanged
 
     await maria.approves(asked["match_code"])
     await maria.sees("Done")
@@ -79,27 +80,27 @@ async def test_a_refund_is_asked_for_by_an_ai_signed_by_its_holder_and_executed_
     status = await assistant.call("ticket_status", ticket=asked["ticket"])
     assert (status["status"], status.values["executed"]) == ("executed", True)
     assert "39.00 EUR of order NL-26017" in status.values["outcome"]["summary"]
-    assert desk.books.added(asked["ticket"]) == 1
-    assert desk.books.entries_added == 1
-    assert desk.books.refunded("NL-26017") == 3900
-    assert "was carried out" in (await desk.message(MARIA, "Refund")).subject
+    assert books.added(asked["ticket"]) == 1
+    assert books.entries_added == 1
+    assert books.refunded("NL-26017") == 3900
+    assert "was carried out" in (await desk.mailbox.newest(MARIA, "Refund")).subject
 
     again = await assistant.call("request_refund", **wanted, note="Once more, please")
     assert (again["ticket"], again["status"]) == (asked["ticket"], "executed")
-    assert desk.books.entries_added == 1
+    assert books.entries_added == 1
 
 
 async def test_a_large_refund_needs_the_holder_and_one_of_finance_each_in_their_own_browser(
-    desk: RunningDesk, maria: AtTheBrowser, browser: Browser
+    desk: OpenDesk, books: Books, maria: AtTheBrowser, browser: Browser
 ) -> None:
     amelie = await AtTheBrowser.sits_down(browser)
     finance = "amelie.laurent@northlight.example"
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    await amelie.enrols(await desk.invite("Amélie Laurent", finance, roles=["finance"]))
-    assistant = await desk.assistant()
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    await amelie.enrols((await desk.invite("Amélie Laurent", role="finance", email=finance)).url)
+    assistant = desk.ai
     asked = await assistant.call("request_refund", account=MARIA, order_id="NL-26024", amount=eur("80.00"))
 
-    to_maria, to_amelie = await desk.message(MARIA, ASKED), await desk.message(finance, ASKED)
+    to_maria, to_amelie = await desk.mailbox.newest(MARIA, ASKED), await desk.mailbox.newest(finance, ASKED)
     assert to_maria.link is not None
     assert to_amelie.link is not None
     assert to_maria.link != to_amelie.link
@@ -107,8 +108,8 @@ async def test_a_large_refund_needs_the_holder_and_one_of_finance_each_in_their_
     await maria.approves(asked["match_code"])
     await maria.sees("Your approval is recorded")
     await expect(maria.page.locator("#details")).to_contain_text("Still needed: 1 person with the role finance")
-    assert (await desk.ticket(asked["ticket"]))["state"] == "pending"
-    assert desk.books.unchanged
+    assert (await desk.settled(asked["ticket"])).state == "pending"
+    assert books.unchanged
 
     await amelie.signs_in(to_amelie.link)
     page = words(await amelie.reads())
@@ -119,63 +120,63 @@ async def test_a_large_refund_needs_the_holder_and_one_of_finance_each_in_their_
     await amelie.approves()
     await amelie.sees("Done")
     await maria.sees("Done")
-    assert desk.books.added(asked["ticket"]) == 1
-    assert desk.books.refunded("NL-26024") == 8000
+    assert books.added(asked["ticket"]) == 1
+    assert books.refunded("NL-26024") == 8000
     await amelie.page.context.close()
 
 
 async def test_a_message_that_fell_into_other_hands_shows_nothing_to_them(
-    desk: RunningDesk, maria: AtTheBrowser, browser: Browser
+    desk: OpenDesk, maria: AtTheBrowser, browser: Browser
 ) -> None:
-    ines = await AtTheBrowser.sits_down(browser)
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    await ines.enrols(await desk.invite("Ines Carvalho", "ines.carvalho@correio.example", accounts=["C-1007"]))
-    assistant = await desk.assistant()
+    ines, of_ines = await AtTheBrowser.sits_down(browser), "ines.carvalho@correio.example"
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    await ines.enrols((await desk.invite("Ines Carvalho", account="C-1007", email=of_ines)).url)
+    assistant = desk.ai
     await assistant.call("request_refund", account=MARIA, order_id="NL-26017", amount=eur("39.00"))
-    message = await desk.message(MARIA, ASKED)
+    message = await desk.mailbox.newest(MARIA, ASKED)
     assert message.link is not None
     await ines.page.goto(message.link)
     await ines.page.get_by_role("button", name="Sign in with your passkey").click()
     await expect(ines.page.get_by_role("alert")).to_contain_text("This link is not valid, or not for you.")
     assert "39.00" not in await ines.page.content()
-    await ines.page.goto(f"{desk.base_url}/decide")
+    await ines.page.goto(f"{desk.url}/decide")
     await expect(ines.page.get_by_role("heading", name="This did not work")).to_be_visible()
     await ines.page.context.close()
 
 
-async def test_one_decline_is_final(desk: RunningDesk, maria: AtTheBrowser) -> None:
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    assistant = await desk.assistant()
+async def test_one_decline_is_final(desk: OpenDesk, books: Books, maria: AtTheBrowser) -> None:
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    assistant = desk.ai
     asked = await assistant.call("request_refund", account=MARIA, order_id="NL-26017", amount=eur("39.00"))
-    message = await desk.message(MARIA, ASKED)
+    message = await desk.mailbox.newest(MARIA, ASKED)
     assert message.link is not None
     await maria.signs_in(message.link)
     await maria.declines()
     await maria.sees("You declined")
     status = await assistant.call("ticket_status", ticket=asked["ticket"])
     assert (status["status"], status.values["executed"]) == ("declined", False)
-    await maria.page.goto(f"{desk.base_url}/decide")
+    await maria.page.goto(f"{desk.url}/decide")
     await maria.page.wait_for_url("**/done")
-    assert desk.books.unchanged
+    assert books.unchanged
 
 
 async def test_this_was_not_me_bars_the_agent_from_the_account_and_from_nothing_else(
-    desk: RunningDesk, maria: AtTheBrowser
+    desk: OpenDesk, books: Books, maria: AtTheBrowser
 ) -> None:
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    assistant = await desk.assistant()
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    assistant = desk.ai
     first = await assistant.call("request_refund", account=MARIA, order_id="NL-26017", amount=eur("39.00"))
-    message = await desk.message(MARIA, ASKED)
+    message = await desk.mailbox.newest(MARIA, ASKED)
     second = await assistant.call("request_refund", account=MARIA, order_id="NL-26024", amount=eur("10.00"))
     assert message.link is not None
     await maria.signs_in(message.link)
     await maria.disowns()
     await maria.sees("You declined")
-    assert (await desk.ticket(first["ticket"]))["state"] == "declined"
-    await desk.state_becomes(second["ticket"], "revoked")
+    assert (await desk.settled(first["ticket"])).state == "declined"
+    assert (await desk.settled(second["ticket"])).state == "revoked"
     later = await assistant.call("request_refund", account=MARIA, order_id="NL-26010", amount=eur("10.00"))
     assert later["status"] == "pending"
-    assert (await desk.ticket(later["ticket"]))["notices"] == []
+    assert (await desk.ticket(later["ticket"])).values["notices"] == []
     elsewhere = await assistant.call("request_refund", account="C-1007", order_id="NL-26011", amount=eur("10.00"))
-    assert (await desk.ticket(elsewhere["ticket"]))["notices"] != []
-    assert desk.books.unchanged
+    assert (await desk.ticket(elsewhere["ticket"])).values["notices"] != []
+    assert books.unchanged

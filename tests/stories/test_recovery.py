@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from playwright.async_api import Browser, Page, expect
+from story_books import Books
 
+from counterfoil.testing import OpenDesk
 from stories.chromium import AtTheBrowser
-from stories.running_desk import RunningDesk
 
 JONATHAN = "j.okafor@mail.example"
 NEW_ADDRESS = "jonathan.okafor@work.example"
@@ -29,16 +30,16 @@ class Recovery:
     assistant: Any
 
 
-async def approved_by_two(desk: RunningDesk, browser: Browser) -> Recovery:
+async def approved_by_two(desk: OpenDesk, browser: Browser) -> Recovery:
     people = {}
     for name, email in STAFF.items():
         people[email] = await AtTheBrowser.sits_down(browser)
-        await people[email].enrols(await desk.invite(name, email, roles=["identity"]))
-    assistant = await desk.assistant()
+        await people[email].enrols((await desk.invite(name, role="identity", email=email)).url)
+    assistant = desk.ai
     asked = await assistant.call("request_recover_account", account=JONATHAN, new_email=NEW_ADDRESS)
     ticket = asked["ticket"]
     for number, (email, person) in enumerate(people.items(), start=1):
-        message = await desk.message(email, "waits for your decision")
+        message = await desk.mailbox.newest(email, "waits for your decision")
         assert message.link is not None
         await person.signs_in(message.link)
         page = " ".join((await person.reads()).split())
@@ -47,51 +48,50 @@ async def approved_by_two(desk: RunningDesk, browser: Browser) -> Recovery:
         await person.approves()
         if number == 1:
             await person.sees("Your approval is recorded")
-            assert (await desk.ticket(ticket))["state"] == "pending"
+            assert (await desk.settled(ticket)).state == "pending"
         else:
             await person.sees("Approved, and waiting")
         await person.page.context.close()
-    assert (await desk.ticket(ticket))["state"] == "held"
+    assert (await desk.settled(ticket)).state == "held"
     assert (await assistant.call("ticket_status", ticket=ticket))["status"] == "held"
     return Recovery(ticket, assistant)
 
 
 async def test_two_of_identity_staff_and_a_day_without_objection_recover_an_account(
-    desk: RunningDesk, browser: Browser
+    desk: OpenDesk, books: Books, browser: Browser
 ) -> None:
     recovery = await approved_by_two(desk, browser)
-    told = await desk.message(JONATHAN, CAN_STOP, "It will be carried out on")
+    told = await desk.mailbox.newest(JONATHAN, CAN_STOP, "It will be carried out on")
     assert NEW_ADDRESS not in [kept.to for kept in desk.mailbox.messages()]
     assert NEW_ADDRESS not in told.subject + told.text
 
-    desk.pass_time(DAY - 60)
-    await desk.parts.dispatcher.look()
-    assert (await desk.ticket(recovery.ticket))["state"] == "held"
-    assert desk.books.unchanged
+    await desk.advance(seconds=DAY - 60)
+    assert (await desk.settled(recovery.ticket)).state == "held"
+    assert books.unchanged
 
-    desk.pass_time(120)
-    await desk.state_becomes(recovery.ticket, "executed")
-    assert desk.books.added(recovery.ticket) == 1
-    assert desk.books.read().sign_ins == ((recovery.ticket, "C-1002", NEW_ADDRESS),)
+    await desk.advance(seconds=120)
+    assert (await desk.settled(recovery.ticket)).state == "executed"
+    assert books.added(recovery.ticket) == 1
+    assert books.read().sign_ins == ((recovery.ticket, "C-1002", NEW_ADDRESS),)
     status = await recovery.assistant.call("ticket_status", ticket=recovery.ticket)
     assert NEW_ADDRESS in status.values["outcome"]["summary"]
-    assert "was carried out" in (await desk.message(JONATHAN, "was carried out")).subject
+    assert "was carried out" in (await desk.mailbox.newest(JONATHAN, "was carried out")).subject
 
 
 async def test_the_old_address_stops_a_recovery_with_the_code_of_its_message(
-    desk: RunningDesk, browser: Browser
+    desk: OpenDesk, books: Books, browser: Browser
 ) -> None:
     recovery = await approved_by_two(desk, browser)
-    message = await desk.message(JONATHAN, CAN_STOP, "It will be carried out on")
+    message = await desk.mailbox.newest(JONATHAN, CAN_STOP, "It will be carried out on")
     assert message.code is not None
     assert message.link is not None
-    desk.pass_time(300)
+    await desk.advance(seconds=300)
 
     jonathan = await (await browser.new_context()).new_page()
     await jonathan.goto(message.link)
     await types_code(jonathan, "WRONG111")
     await expect(jonathan.get_by_role("alert")).to_contain_text("That is not the code from the message.")
-    assert (await desk.ticket(recovery.ticket))["state"] == "held"
+    assert (await desk.settled(recovery.ticket)).state == "held"
     await types_code(jonathan, message.code.lower())
     await expect(jonathan.get_by_role("heading", name="Stop “Change the sign-in e-mail”?")).to_be_visible()
     await jonathan.get_by_role("button", name="Stop it: this wasn’t me").click()
@@ -100,10 +100,9 @@ async def test_the_old_address_stops_a_recovery_with_the_code_of_its_message(
 
     status = await recovery.assistant.call("ticket_status", ticket=recovery.ticket)
     assert (status["status"], status.values["executed"]) == ("declined", False)
-    desk.pass_time(2 * DAY)
-    await desk.parts.dispatcher.look()
-    assert (await desk.ticket(recovery.ticket))["state"] == "declined"
-    assert desk.books.unchanged
+    await desk.advance(seconds=2 * DAY)
+    assert (await desk.settled(recovery.ticket)).state == "declined"
+    assert books.unchanged
 
 
 async def types_code(page: Page, code: str) -> None:

@@ -10,17 +10,18 @@ import asyncio
 from typing import Any
 
 from playwright.async_api import Browser, expect
+from story_books import Books
 
 from counterfoil import Execution, Receipt
+from counterfoil.testing import OpenDesk
 from stories.chromium import AtTheBrowser
-from stories.running_desk import RunningDesk
 from stories.test_main_job import ASKED, MARIA, eur, words
 
 FINANCE = "amelie.laurent@northlight.example"
 FIND_OUT = "find out whether"
 
 
-def hangs(desk: RunningDesk) -> None:
+def hangs(desk: OpenDesk) -> None:
     """From now on the shop's system takes refunds in and does not answer any more."""
     refund = desk.parts.authority.judge.desk.operations["refund"]
     run = refund.run
@@ -37,40 +38,40 @@ def hangs(desk: RunningDesk) -> None:
 
 
 async def test_finance_finds_out_what_became_of_a_refund_and_signs_that_it_happened(
-    desk: RunningDesk, maria: AtTheBrowser, browser: Browser
+    desk: OpenDesk, books: Books, maria: AtTheBrowser, browser: Browser
 ) -> None:
     amelie = await AtTheBrowser.sits_down(browser)
-    await maria.enrols(await desk.invite("Maria Lindqvist", MARIA, accounts=["C-1001"]))
-    await amelie.enrols(await desk.invite("Amélie Laurent", FINANCE, roles=["finance"]))
+    await maria.enrols((await desk.invite("Maria Lindqvist", account="C-1001", email=MARIA)).url)
+    await amelie.enrols((await desk.invite("Amélie Laurent", role="finance", email=FINANCE)).url)
     hangs(desk)
-    assistant = await desk.assistant()
+    assistant = desk.ai
     asked = await assistant.call(
         "request_refund", account=MARIA, order_id="NL-26017", amount=eur("39.00"), note="Please say that it happened."
     )
-    message = await desk.message(MARIA, ASKED)
+    message = await desk.mailbox.newest(MARIA, ASKED)
     assert message.link is not None
     await maria.signs_in(message.link)
     await maria.approves(asked["match_code"])
-    await desk.state_becomes(asked["ticket"], "unknown")
     await maria.sees("The outcome is not known yet")
-    assert "may have been carried out" in (await desk.message(MARIA, "Refund")).subject
+    assert (await desk.settled(asked["ticket"])).state == "unknown"
+    assert "may have been carried out" in (await desk.mailbox.newest(MARIA, "Refund")).subject
 
     status = await assistant.call("ticket_status", ticket=asked["ticket"])
     assert (status["status"], status.values["executed"]) == ("unknown", None)
-    shown = await desk.ticket(asked["ticket"])
+    shown = (await desk.ticket(asked["ticket"])).values
     assert shown["settlers"]["role"] == "finance"
     assert len(shown["settlers"]["people"]) == 1
 
-    told = await desk.message(FINANCE, FIND_OUT)
+    told = await desk.mailbox.newest(FINANCE, FIND_OUT)
     for secret in ("39.00", "NL-26017", "C-1001", "Maria", asked["ticket"], "Please say"):
         assert secret not in told.subject + told.text
     assert told.link is not None
     # Ten minutes go by; the page of the lapsed link sends another.
-    desk.pass_time(601)
+    await desk.advance(seconds=601)
     await amelie.page.goto(told.link)
     await amelie.page.get_by_role("button", name="Send me a new link").click()
     await expect(amelie.page.get_by_role("heading", name="Look at your messages")).to_be_visible()
-    newer = await desk.message(FINANCE, FIND_OUT)
+    newer = await desk.mailbox.newest(FINANCE, FIND_OUT)
     assert newer.link not in (None, told.link)
 
     await amelie.page.goto(newer.link or "")
@@ -83,10 +84,10 @@ async def test_finance_finds_out_what_became_of_a_refund_and_signs_that_it_happe
     assert "Please say that it happened." not in page.partition("Written by the AI, not checked")[0]
     await amelie.page.get_by_role("link", name="I don’t know yet").click()
     await expect(amelie.page.get_by_role("heading", name="Nothing was changed")).to_be_visible()
-    assert (await desk.ticket(asked["ticket"]))["state"] == "unknown"
+    assert (await desk.settled(asked["ticket"])).state == "unknown"
 
     # She looks into the shop's own books, where the key leads her to the refund.
-    assert desk.books.added(asked["ticket"]) == 1
+    assert books.added(asked["ticket"]) == 1
     await amelie.page.get_by_role("link", name="Go back").click()
     await amelie.reads()
     await amelie.page.get_by_label("Reference in your own system").fill("RF-2291")
@@ -98,8 +99,8 @@ async def test_finance_finds_out_what_became_of_a_refund_and_signs_that_it_happe
     assert status.values["outcome"]["reference"] == "RF-2291"
     assert "A person of the organisation established" in status.values["outcome"]["summary"]
     assert "melie" not in str(status.values).lower()
-    assert "was carried out" in (await desk.message(MARIA, '"Refund" was')).subject
-    assert desk.books.entries_added == 1
-    shown = await desk.ticket(asked["ticket"])
+    assert "was carried out" in (await desk.mailbox.newest(MARIA, '"Refund" was')).subject
+    assert books.entries_added == 1
+    shown = (await desk.ticket(asked["ticket"])).values
     assert (shown["settlement"]["found"], shown["settlement"]["reference"]) == ("executed", "RF-2291")
     await amelie.page.context.close()

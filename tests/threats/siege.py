@@ -23,10 +23,11 @@ from uuid import uuid4
 import anyio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from playwright.async_api import Browser, ViewportSize
-from story_cast import Answer, Assistant, Role
+from story_cast import Role
 from story_set import AMELIE, ANNELIES, INES, JONAS, MARIA, PRIYA, eur
 
 from counterfoil.canonical import canonical
+from counterfoil.testing import Answer, Assistant
 from counterfoil.tickets import Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
 from counterfoil_server.bearer import new_token, token_digest

@@ -13,11 +13,11 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
-from story_cast import Assistant
 from story_set import MARIA, eur
 
 from counterfoil.canonical import b64
 from counterfoil.statements import Statement
+from counterfoil.testing import Assistant
 from counterfoil_server.testing import PageClient, SoftwareAuthenticator
 from server.verification.browser import PHONE
 from server.verification.world import listening_socket

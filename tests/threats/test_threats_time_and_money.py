@@ -13,10 +13,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from story_cast import Answer
 from story_set import INES, MARIA
 
 from counterfoil.errors import PolicyError
+from counterfoil.testing import Answer
 from stories.running_desk import EXAMPLE
 from threats.siege import REFUSED, Prepared, Siege, besieged
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from story_cast import Answer
 from story_set import MARIA
 
 from capabilities.test_statements import number, text
 from counterfoil.canonical import b64, unb64
 from counterfoil.statements import APPROVE_NAMESPACE, DECLINE_NAMESPACE
+from counterfoil.testing import Answer
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.testing import PageRefused, SoftwarePasskey

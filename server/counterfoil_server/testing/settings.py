@@ -49,7 +49,7 @@ def configured(
     if isinstance(desk, Desk):
         if policy is None:
             raise SettingsError("A desk alone has no policy.", "Give its text or its file as 'policy'.")
-        return DeskInHand(Settings.model_validate({**changes, "desk": "given", **own}), folder, given=desk)
+        return DeskInHand(Settings.model_validate({**changes, "desk": "test:desk", **own}), folder, given=desk)
     found = config.load(Path(desk))
     values = found.settings.model_dump(exclude_unset=True)
     return replace(found, settings=Settings.model_validate({**values, **changes, **own}))

@@ -1,14 +1,9 @@
-"""The harness that organisations test their desks with: every kind of step, over a whole desk."""
+"""What an AI, people and staff do at a desk in a test: requests, decisions, reads, and those who misbehave."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from counterfoil.errors import PolicyError, SettingsError
 from counterfoil.testing import (
     NoMessage,
     OpenDesk,
@@ -17,27 +12,8 @@ from counterfoil.testing import (
     SoftwareAuthenticator,
     ToolRefused,
     money,
-    open_desk,
 )
-from server.gym import POLICY, Gym, gym_desk
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
-def gym() -> Gym:
-    return Gym()
-
-
-@pytest.fixture
-async def desk(tmp_path: Path, gym: Gym) -> AsyncIterator[OpenDesk]:
-    settings = {"trust_client_isolation": True}
-    async with open_desk(gym_desk(gym), tmp_path, policy=POLICY, settings=settings) as opened:
-        yield opened
-
+from server.testing.gym import Gym
 
 # Requests and decisions -----------------------------------------------------------------------------------------------
 
@@ -179,116 +155,6 @@ async def test_access_ends_by_itself(desk: OpenDesk) -> None:
         await chat.read("visits")
 
 
-# Time -----------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_hold_ends_when_the_clock_says_so_and_not_before(desk: OpenDesk, gym: Gym) -> None:
-    kim = await desk.enrol("Kim", role="front")
-    asked = await desk.ai.request("change_email", account="M-3", email="new@members.example")
-    assert await kim.approves(asked) == "Approved, and waiting"
-    await desk.advance(days=1, seconds=-1)
-    assert ((await desk.settled(asked)).state, gym.done) == ("held", {})
-    await desk.advance(seconds=1)
-    assert (await desk.settled(asked)).state == "executed"
-
-
-async def test_whoever_has_the_message_can_stop_what_waits_without_a_passkey(desk: OpenDesk, gym: Gym) -> None:
-    kim = await desk.enrol("Kim", role="front")
-    cy = await desk.without_passkey("Cy", "cy@members.example")
-    asked = await desk.ai.request("change_email", account="M-3", email="eve@evil.example")
-    await kim.approves(asked)
-    assert "Stopped" in (await cy.stops(asked, disown=True)).text
-    await desk.advance(days=2)
-    assert ((await desk.settled(asked)).state, gym.done) == ("declined", {})
-
-
-async def test_a_link_that_has_lapsed_is_asked_for_again(desk: OpenDesk) -> None:
-    ada = await desk.enrol("Ada", account="M-1")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    message = await desk.mailbox.newest(ada)
-    await desk.advance(minutes=11)
-    with pytest.raises(PageRefused) as refused:
-        await ada.approves(message)
-    assert refused.value.lapsed
-    await ada.approves(asked)
-    assert (await desk.settled(asked)).state == "executed"
-
-
-async def test_what_nobody_decided_expires(desk: OpenDesk) -> None:
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await desk.advance(days=1)
-    assert (await desk.settled(asked)).state == "expired"
-    with pytest.raises(ValueError, match="does not go back"):
-        await desk.advance(days=-1)
-
-
-# Outcomes and stopping ------------------------------------------------------------------------------------------------
-
-
-async def test_a_connector_that_refuses_has_done_nothing(desk: OpenDesk, gym: Gym) -> None:
-    gym.broken = "refuses"
-    ada = await desk.enrol("Ada", account="M-1")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await ada.approves(asked)
-    ended = await desk.settled(asked)
-    assert (ended.state, ended.reason) == ("not_executed", "The gym is closed.")
-
-
-async def test_an_unknown_outcome_is_settled_by_whoever_is_named_for_it(desk: OpenDesk, gym: Gym) -> None:
-    gym.broken = "silent"
-    ada, kim = await desk.enrol("Ada", account="M-1"), await desk.enrol("Kim", role="front")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await ada.approves(asked)
-    assert (await desk.settled(asked)).state == "unknown"
-    await kim.settles(asked, "executed", "B-17")
-    ended = await desk.settled(asked)
-    assert ended.receipt is not None
-    assert (ended.state, ended.receipt.reference) == ("executed", "B-17")
-
-
-async def test_what_is_revoked_never_runs(desk: OpenDesk, gym: Gym) -> None:
-    ada = await desk.enrol("Ada", account="M-1")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await ada.reads(asked)
-    assert (await desk.revoke(asked))["revoked"] == 1
-    with pytest.raises(PageRefused):
-        await ada.browser.decide("approve", asked.match_code)
-    assert ((await desk.settled(asked)).state, gym.done) == ("revoked", {})
-
-
-async def test_a_revocation_says_what_is_being_carried_out_already(desk: OpenDesk, gym: Gym) -> None:
-    gym.free = asyncio.Event()
-    ada = await desk.enrol("Ada", account="M-1")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await ada.approves(asked)
-    await gym.busy.wait()
-    assert (await desk.ticket(asked)).state == "executing"
-    assert (await desk.revoke("account:M-1"))["executing"] == 1
-    gym.free.set()
-    assert (await desk.settled(asked)).state == "executed"
-
-
-async def test_what_is_suspended_runs_when_it_is_resumed(desk: OpenDesk, gym: Gym) -> None:
-    kim = await desk.enrol("Kim", role="front")
-    asked = await desk.ai.request("change_email", account="M-3", email="new@members.example")
-    await kim.approves(asked)
-    await desk.suspend("operation:change_email")
-    await desk.advance(days=1)
-    assert (await desk.settled(asked)).state == "held"
-    await desk.resume("operation:change_email")
-    await desk.advance(minutes=1)
-    assert (await desk.settled(asked)).state == "executed"
-
-
-async def test_a_person_who_was_disabled_signs_nothing(desk: OpenDesk) -> None:
-    ada = await desk.enrol("Ada", account="M-1")
-    asked = await desk.ai.request("credit", account="M-1", amount=money("20.00"))
-    await desk.mailbox.newest(ada)
-    await desk.disable(ada)
-    with pytest.raises(PageRefused):
-        await ada.approves(asked)
-
-
 # Whoever misbehaves ---------------------------------------------------------------------------------------------------
 
 
@@ -317,44 +183,3 @@ async def test_a_mailbox_without_the_message_says_what_it_holds(desk: OpenDesk) 
     ada = await desk.enrol("Ada", account="M-1")
     with pytest.raises(NoMessage, match=r"to ada@members\.example: Gym: a passkey was added"):
         await desk.mailbox.newest(ada, "waits for your decision")
-
-
-# Opening --------------------------------------------------------------------------------------------------------------
-
-
-async def test_a_desk_is_opened_by_its_settings_with_a_candidate_for_its_policy(tmp_path: Path) -> None:
-    home, state = tmp_path / "home", tmp_path / "state"
-    home.mkdir()
-    state.mkdir()
-    (home / "gym_of_this_test.py").write_text("from server.gym import Gym, gym_desk\ndesk = gym_desk(Gym())\n")
-    (home / "policy.cedar").write_text(POLICY)
-    (home / "counterfoil.toml").write_text(
-        'desk = "gym_of_this_test:desk"\npolicy = "policy.cedar"\npublic_url = "https://gym.example"\n'
-        'trust_client_isolation = true\n[smtp]\nhost = "mail.example"\nsender = "gym@gym.example"\n'
-    )
-    async with open_desk(home / "counterfoil.toml", state, settings={"times": {"ticket": 60}}) as desk:
-        asked = await desk.ai.request("pause", account="M-1")
-        await desk.advance(minutes=1)
-        assert (await desk.settled(asked)).state == "expired"
-    assert sorted(path.name for path in home.iterdir() if path.suffix) == [
-        "counterfoil.toml",
-        "gym_of_this_test.py",
-        "policy.cedar",
-    ]
-    (state / "second").mkdir()
-    locked = POLICY.replace("when { resource.facts.locked }", "")
-    async with open_desk(str(home / "counterfoil.toml"), state / "second", policy=locked) as desk:
-        asked = await desk.ai.request("pause", account="M-1")
-        assert (await desk.settled(asked)).refusal == "Nothing on a locked account."
-
-
-async def test_what_serve_would_refuse_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PolicyError):
-        async with open_desk(gym_desk(Gym()), tmp_path, policy="permit (principal, action, resource) when { x };"):
-            pass
-    with pytest.raises(SettingsError, match="no policy"):
-        async with open_desk(gym_desk(Gym()), tmp_path):
-            pass
-    with pytest.raises(SettingsError, match="cannot set port"):
-        async with open_desk(gym_desk(Gym()), tmp_path, policy=POLICY, settings={"port": 1}):
-            pass
