@@ -120,3 +120,26 @@ async def posted(
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
     async with world.http() as http:
         return await http.post(world.url, content=body, headers=headers(mcp_name=tool) | more)
+
+
+@pytest.mark.parametrize(
+    ("tool", "meta", "kind"),
+    [
+        ("redeem_ticket", {"progressToken": 1}, "text/event-stream"),
+        ("redeem_ticket", {}, "application/json"),
+        ("ticket_status", {"progressToken": 1}, "application/json"),
+    ],
+)
+async def test_of_old_clients_too_only_one_that_asks_for_progress_of_what_may_wait_is_streamed_to(
+    world: World, tool: str, meta: dict[str, Any], kind: str
+) -> None:
+    params = {"name": tool, "arguments": {"ticket": "cf_x", "capability": "x"}, "_meta": meta}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})
+    sent = {
+        "content-type": "application/json",
+        "accept": "application/json, text/event-stream",
+        "mcp-protocol-version": "2025-11-25",
+    }
+    async with world.http() as http:
+        answer = await http.post(world.url, content=body, headers=sent)
+    assert answer.headers["content-type"].partition(";")[0] == kind
