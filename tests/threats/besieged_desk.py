@@ -1,18 +1,14 @@
 """The support desk with what its attackers look for besides: a customer's letter to read, which may be anybody's text;
-arguments that are numbers; and an operation whose own system neither recognises a repetition nor answers quickly.
+arguments that are numbers; and an operation whose own system recognises no repetition, and notes who reads it.
 """
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import desk as northlight
 
 from counterfoil import Account, Desk, Execution, Facts, Money, Receipt, Rung, fact, shown
-
-SLOW = 0.06
-"""Seconds that the vouchers' records take to be read."""
 
 POLICY = """
 @id("Vouchers: the account holder confirms with their passkey and the code from the chat.")
@@ -36,7 +32,7 @@ class VoucherFacts(Facts):
 def build(folder: Path) -> Desk:
     """The desk over the shop and the vouchers of a folder."""
     desk = northlight.build(folder / "shop.db")
-    sent = folder / "vouchers.txt"
+    sent, read = folder / "vouchers.txt", folder / "read.txt"
 
     @desk.read(untrusted=True)
     async def customer_letter(number: int) -> str:
@@ -57,7 +53,8 @@ def build(folder: Path) -> Desk:
 
     @send_voucher.preview
     async def voucher_facts(account: Account, amount: Money, text: str) -> VoucherFacts:
-        await asyncio.sleep(SLOW)
+        with read.open("a") as records:
+            records.write("read\n")
         return VoucherFacts(owners=(account,), locked=False, fraud=0)
 
     return desk

@@ -227,6 +227,12 @@ class Siege:
         sent = self.folder / "vouchers.txt"
         return [line.split()[0] for line in sent.read_text().splitlines()] if sent.exists() else []
 
+    @property
+    def records_read(self) -> int:
+        """How often the vouchers' records were read."""
+        read = self.folder / "read.txt"
+        return len(read.read_text().splitlines()) if read.exists() else 0
+
     # Whoever can write the database file, or holds a key
 
     @property
