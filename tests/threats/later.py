@@ -11,15 +11,9 @@ LATER = {
     "T33": "No OIDC step-up: passkeys are the only way to recognise a person.",
     "T36": "No upstream: there is no tool definition to pin before there is a gateway.",
     "T37": "No upstream: there are no annotations to widen exposure before there is a gateway.",
-    "T39": "No conversation handles: a call has none, and there are no grants to cross over with.",
-    "T44": "No grants, and so no unattended operations: every operation needs somebody's signature.",
 }
 
 PARTS = {
-    "T12": "The cap per conversation, which needs conversations.",
     "T19": "State, nonce and PKCE of OIDC.",
-    "T38": "A taint of one conversation, and upstream results: today the mark is the principal's, from declared reads.",
-    "T43": "Personal reads, which need grants: a desk that declares one is refused.",
-    "T52": "The URL of an elicitation: nothing elicits anything yet.",
-    "T54": "What a live grant lets the AI be told: there are none, so it is told nothing.",
+    "T38": "Upstream results: today the mark is the principal's, from declared reads.",
 }

@@ -68,7 +68,12 @@ def settings_of(
     (folder / f"{module}.py").write_text(f"{built}{alter}\n")
     (folder / "policy.cedar").write_text((EXAMPLE / "policy.cedar").read_text() + besieged_desk.POLICY + policy)
     settings = Settings(
-        desk=f"{module}:desk", policy="policy.cedar", public_url=f"{scheme}://localhost:{port}", port=port, caps=caps
+        desk=f"{module}:desk",
+        policy="policy.cedar",
+        public_url=f"{scheme}://localhost:{port}",
+        port=port,
+        caps=caps,
+        trust_client_isolation=True,
     )
     return Configuration(settings, folder)
 

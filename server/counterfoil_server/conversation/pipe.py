@@ -97,7 +97,7 @@ class Pipe:
                 for inbox in (modern, legacy):
                     await inbox.send(SessionMessage(message))
             case _:
-                pass  # we ask nothing of clients, so no answer is awaited
+                await legacy.send(SessionMessage(message))  # only that era is ever asked something
 
     async def _principal(self, to: str | int | None) -> Principal:
         try:
