@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from counterfoil.assertions import BACKUP_ELIGIBLE, USER_PRESENT, USER_VERIFIED
 from counterfoil.canonical import b64, unb64
-from counterfoil_server.verification.headers import TOKEN_FIELD, TOKEN_HEADER
+from counterfoil_server.verification.headers import SHOWN_HEADER, TOKEN_FIELD, TOKEN_HEADER
 
 BACKED_UP = 0x10
 ATTESTED = 0x40
@@ -161,6 +161,7 @@ class Page(HTMLParser):
         super().__init__()
         self.html = text
         self.token = ""
+        self.shown = ""
         self.ids: dict[str, dict[str, str | None]] = {}
         self.form: dict[str, str] = {}
         self._words: list[str] = []
@@ -177,6 +178,7 @@ class Page(HTMLParser):
         self._separate(tag)
         if tag == "body":
             self.token = values.get("data-form-token") or ""
+            self.shown = values.get("data-shown") or ""
         if (name := values.get("id")) is not None:
             self.ids[name] = values
         if tag == "input" and values.get("type") == "hidden":
@@ -299,6 +301,7 @@ class PageClient:
             "sec-fetch-site": "same-origin",
             "content-type": "application/json",
             TOKEN_HEADER: self.page.token,
+            SHOWN_HEADER: self.page.shown,
         }
 
     def _page(self, response: httpx2.Response) -> Page:
