@@ -215,6 +215,7 @@ RECORDS: tuple[type[BaseModel], ...] = (
     tickets.Envelope,
     rungs.Rung,
     statements.Statement,
+    statements.Settlement,
     statements.Assertion,
     tokens.CapabilityClaims,
     tokens.OrderClaims,

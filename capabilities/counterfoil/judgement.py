@@ -30,6 +30,7 @@ from counterfoil.errors import (
 )
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
 from counterfoil.grants import Grant, covers, grant_of
+from counterfoil.leaves import STATEMENT
 from counterfoil.log import GENESIS, GROUP, check_link, group_salt
 from counterfoil.operations import RECEIPT, Operation
 from counterfoil.policy import Policy, Requirements, Verdict
@@ -229,10 +230,10 @@ class Judge:
         if groups.get("envelope") != expected or not same:
             raise TamperDetected()
 
-    async def state_on_log(self, ticket_id: str) -> State:
-        """Where the ticket stands by its leaves alone; raises :class:`TamperDetected` unless each follows from the leaf
-        before it and together they are steps of the table (T40). Leaves that somebody hid are not missed here, but when
-        the whole log is verified."""
+    async def told_by_log(self, ticket_id: str) -> tuple[State, int]:
+        """Where the ticket stands by its leaves alone, and of how many statements they tell; raises
+        :class:`TamperDetected` unless each follows from the leaf before it and together they are steps of the table
+        (T40). Leaves that somebody hid are not missed here, but when the whole log is verified."""
         events: list[str] = []
         index = -1
         while leaves := await self.store.leaves(ticket=ticket_id, after=index):
@@ -244,7 +245,7 @@ class Judge:
                 events.append(str(leaf.values.get("event")))
                 index = leaf.index
         try:
-            return state_told(events)
+            return state_told(events), events.count(STATEMENT)
         except WrongState:
             raise TamperDetected() from None
 

@@ -14,6 +14,9 @@ from counterfoil.tickets import Event
 ROSTER = "roster"
 """The event of a record that was appended to the roster: there are as many such leaves as records."""
 
+STATEMENT = "statement"
+"""The event of a person's decision: a ticket has as many such leaves as statements."""
+
 
 def requested(ticket: str, digest: str, principal: str, operation: str) -> LeafDraft:
     """A ticket was made; ``envelope`` pins its bytes."""
@@ -23,7 +26,7 @@ def requested(ticket: str, digest: str, principal: str, operation: str) -> LeafD
 def decided(ticket: str, statement_digest: str, seat: str, decision: str, person: str) -> LeafDraft:
     """A person signed."""
     return LeafDraft(
-        "statement", ticket, {"statement": statement_digest, "seat": seat, "decision": decision, "person": person}
+        STATEMENT, ticket, {"statement": statement_digest, "seat": seat, "decision": decision, "person": person}
     )
 
 

@@ -19,6 +19,7 @@ from counterfoil.canonical import canonical, digest, parse_strict
 from counterfoil.desk import Desk
 from counterfoil.display import display, display_as_recorded, visible
 from counterfoil.errors import BadArguments, BadJSON
+from counterfoil.judgement import COUNTER_WINDOW
 from counterfoil.statements import MAX_REFERENCE, STAFF, Found, Settlement
 from counterfoil.tickets import Envelope, Event, Ticket
 
@@ -26,7 +27,9 @@ EVENTS: dict[Found, Event] = {"executed": Event.FIND_EXECUTED, "not_executed": E
 """The step that each finding takes."""
 
 HAPPENED = "A person of the organisation established that it was carried out."
-DID_NOT_HAPPEN = "A person of the organisation established that it was not carried out."
+STILL_COUNTED = f"For {COUNTER_WINDOW // 3600} hours after it was started it still counts towards limits."
+"""The executor keeps counting it, whatever is signed: whoever settles cannot give a day's limit back by a lie."""
+DID_NOT_HAPPEN = f"A person of the organisation established that it was not carried out. {STILL_COUNTED}"
 
 
 def settler_seat(desk: Desk, envelope: Envelope) -> str | None:

@@ -175,12 +175,14 @@ class SettlementVerbs(RedemptionVerbs):
         return role_of(seat) if seat is not None else None, tuple(person.id for person in people)
 
     async def _check_untouched(self, ticket: Ticket) -> None:
-        """Raise TamperDetected where the request was edited, or its row calls unknown what the log knows (T40);
-        WrongState where it was settled since the row was read."""
+        """Raise TamperDetected where the request was edited, an approval was erased, or its row calls unknown what the
+        log knows (T40); WrongState where it was settled since the row was read."""
         await self.judge.check_untouched(ticket)
         if ticket.state is not State.UNKNOWN:
             return
-        logged = await self.judge.state_on_log(ticket.id)
+        logged, statements = await self.judge.told_by_log(ticket.id)
+        if len(await self.store.statements(ticket.id)) != statements:
+            raise TamperDetected()
         if logged is State.UNKNOWN:
             return
         current = await self.store.ticket(ticket.id)

@@ -261,6 +261,14 @@ async def test_invariant_5_who_approved_as_staff_neither_settles_nor_is_asked(wo
     assert (await world.settle(ticket, "fox")).state is State.EXECUTED
 
 
+async def test_T40_nor_after_erasing_that_they_approved(world: World) -> None:
+    ticket = await approved_by_staff_and_unknown(world)
+    edit(world, "DELETE FROM statement WHERE person = 'fay'")
+    with pytest.raises(TamperDetected):
+        await world.settle(ticket, "fay", "not_executed")
+    assert (await world.now(ticket)).state is State.UNKNOWN
+
+
 async def test_T45_who_approved_does_not_give_the_days_limit_back_alone(world: World) -> None:
     """Of 500 EUR a day that one of finance may approve, fay approved 400 and would like to approve 400 again."""
     ticket = await approved_by_staff_and_unknown(world)

@@ -105,8 +105,8 @@ REMOVALS = (
         (VERIFICATION + "sign_in.py", "        if to.recipient not in (None, person.id):\n", "        if False:\n"),
         (
             CORE + "recipients.py",
-            "return next((seat for seat in dict.fromkeys((HOLDER, *seats)) if may_sit(person, seat, envelope, roster)), None)",
-            "return HOLDER",
+            "return next((seat for seat in dict.fromkeys((HOLDER, *seats))",
+            "return HOLDER or next((seat for seat in dict.fromkeys((HOLDER, *seats))",
         ),
     ),
     removal(

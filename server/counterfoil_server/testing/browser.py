@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from counterfoil_server.testing.authenticator import SoftwareAuthenticator
-from counterfoil_server.verification.headers import TOKEN_FIELD, TOKEN_HEADER
+from counterfoil_server.verification.headers import SHOWN_HEADER, TOKEN_FIELD, TOKEN_HEADER
 
 INLINE = frozenset({"a", "span", "strong", "time"})
 """Elements that do not separate words."""
@@ -44,6 +44,7 @@ class Page(HTMLParser):
         super().__init__()
         self.html = text
         self.token = ""
+        self.shown = ""
         self.ids: dict[str, dict[str, str | None]] = {}
         self.form: dict[str, str] = {}
         self._words: list[str] = []
@@ -60,6 +61,7 @@ class Page(HTMLParser):
         self._separate(tag)
         if tag == "body":
             self.token = values.get("data-form-token") or ""
+            self.shown = values.get("data-shown") or ""
         if (name := values.get("id")) is not None:
             self.ids[name] = values
         if tag == "input" and values.get("type") == "hidden":
@@ -192,6 +194,7 @@ class PageClient:
             "sec-fetch-site": "same-origin",
             "content-type": "application/json",
             TOKEN_HEADER: self.page.token,
+            SHOWN_HEADER: self.page.shown,
         }
 
     def _page(self, response: httpx2.Response) -> Page:

@@ -1,9 +1,10 @@
 """The page on which a person judges one request, and the signature that decides it.
 
 The page shows all of the core's display and nothing else about the request, so that what is shown is what the
-statement's digest says was shown. A decision is two steps: the person's choice makes a statement, which is kept here
-and whose challenge goes to exactly their passkey; the passkey's answer completes it. Nothing that the browser sends
-can change a statement between the two, a statement is good once, and a session alone decides nothing (T08).
+statement's digest says was shown; what changed since the page was made is not signed (T22). A decision is two steps:
+the person's choice makes a statement, which is kept here and whose challenge goes to exactly their passkey; the
+passkey's answer completes it. Nothing that the browser sends can change a statement between the two, a statement is
+good once, and a session alone decides nothing (T08).
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from counterfoil.authority import View
+from counterfoil.display import display_digest
 from counterfoil.errors import BadArguments, CounterfoilError, StatementRefused
 from counterfoil.evidence import SignedStatement
 from counterfoil.statements import HOLDER, Choice
 from counterfoil.store import Secret
 from counterfoil.tickets import ACCESS
-from counterfoil_server.verification.headers import TOKEN_FIELD
+from counterfoil_server.verification.headers import TOKEN_FIELD, check_shown
 from counterfoil_server.verification.incoming import form_of, json_of
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import AssertionAnswer, challenge_of, request_options
@@ -55,6 +57,7 @@ class Decide:
         return self._parts.pages.page(
             "decide.html",
             form_token=session.token,
+            shown=display_digest(view.content),
             content=view.content,
             can_approve=view.can_approve,
             needs_code=view.needs_code,
@@ -75,6 +78,7 @@ class Decide:
             )
         except CounterfoilError as error:
             return await self._refused(session, error)
+        check_shown(request, offer.statement.display)
         data = {"statement": offer.statement_bytes.decode(), "disown": choice.disown}
         kept = Secret(OFFER, secret_digest(OFFER, offer.challenge), session.digest, data, offer.statement.exp)
         await self._parts.store.put_secret(kept)

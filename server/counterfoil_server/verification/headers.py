@@ -49,6 +49,8 @@ STRICT_TRANSPORT = "max-age=31536000"
 """One year (OWASP ASVS 5.0, 3.4.1); without subdomains, which are not ours to decide about."""
 
 TOKEN_HEADER = "x-form-token"
+SHOWN_HEADER = "x-page-shown"
+"""Carries back what a page said it showed, so that nobody signs what changed since they read it (T22)."""
 TOKEN_FIELD = "form_token"
 
 
@@ -77,3 +79,9 @@ def check_token(expected: str, sent: str | None) -> None:
     """Raise :class:`RequestRefused` unless the form token is the one of the page's own cookie."""
     if sent is None or not hmac.compare_digest(expected.encode(), sent.encode()):
         raise RequestRefused(403, "This page is out of date.", "Open the link from your message again.")
+
+
+def check_shown(request: Request, shown: str) -> None:
+    """Raise :class:`RequestRefused` unless the page that sends this showed what has the digest ``shown``."""
+    if request.headers.get(SHOWN_HEADER) != shown:
+        raise RequestRefused(409, "The page has changed since you read it.", "Reload it and read it again.")

@@ -56,11 +56,13 @@ class Pages:
         templates.globals |= {"organisation": self._organisation, "assets": f"{ASSETS_PATH}/{self._assets.version}"}
         return templates
 
-    def page(self, template: str, *, status: int = 200, form_token: str = "", **values: Any) -> HTMLResponse:
-        """A page. ``form_token`` is what its scripts and forms send back."""
-        return HTMLResponse(
-            self._templates.get_template(template).render(form_token=form_token, **values), status_code=status
-        )
+    def page(
+        self, template: str, *, status: int = 200, form_token: str = "", shown: str = "", **values: Any
+    ) -> HTMLResponse:
+        """A page. ``form_token`` is what its scripts and forms send back; so is ``shown``, the digest of what it shows,
+        where that is signed."""
+        text = self._templates.get_template(template).render(form_token=form_token, shown=shown, **values)
+        return HTMLResponse(text, status_code=status)
 
     def refusal(self, error: CounterfoilError, status: int | None = None) -> HTMLResponse:
         """The page for a refusal: what happened and what to do."""

@@ -1,9 +1,10 @@
 """The page on which a person says what became of a request whose outcome nobody knows, and signs it.
 
 It shows all of the core's settlement display and nothing else, so that what is shown is what the signature's digest
-says was shown. As with a decision, the person's choice makes a statement that is kept here, its challenge goes to
-exactly their passkey, and the passkey's answer completes it: nothing that the browser sends can change a statement
-between the two, it is good once, and a session alone settles nothing (T08).
+says was shown; what changed since the page was made is not signed (T22). As with a decision, the person's choice makes
+a statement that is kept here, its challenge goes to exactly their passkey, and the passkey's answer completes it:
+nothing that the browser sends can change a statement between the two, it is good once, and a session alone settles
+nothing (T08).
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from counterfoil.authority import SettlementView
 from counterfoil.errors import CounterfoilError, StatementRefused
 from counterfoil.evidence import SignedStatement
-from counterfoil.settlement import EVENTS
+from counterfoil.settlement import STILL_COUNTED, settlement_display_digest
 from counterfoil.statements import MAX_REFERENCE, Found
 from counterfoil.store import Secret
-from counterfoil.tickets import State, after
+from counterfoil.tickets import State
+from counterfoil_server.verification.headers import check_shown
 from counterfoil_server.verification.incoming import json_of
 from counterfoil_server.verification.parts import Parts
 from counterfoil_server.verification.passkeys import AssertionAnswer, challenge_of, request_options
 from counterfoil_server.verification.refusals import for_people, status_of
 from counterfoil_server.verification.secrets_kept import SETTLE_SESSION, SETTLEMENT, secret_digest
 from counterfoil_server.verification.sessions import Session
+
+HEADLINES = {State.EXECUTED: "It happened", State.NOT_EXECUTED: "It did not happen"}
+STILL_OPEN = "It is not known yet"
 
 
 class Finding(BaseModel):
@@ -54,6 +59,7 @@ class Settle:
         return self._parts.pages.page(
             "settle.html",
             form_token=session.token,
+            shown=settlement_display_digest(view.content),
             content=view.content["request"],
             known=view.content,
             max_reference=MAX_REFERENCE,
@@ -74,6 +80,7 @@ class Settle:
             )
         except CounterfoilError as error:
             return await self._refused(session, error)
+        check_shown(request, offer.settlement.display)
         data = {"statement": offer.statement_bytes.decode()}
         known = secret_digest(SETTLEMENT, offer.challenge)
         await self._parts.store.put_secret(Secret(SETTLEMENT, known, session.digest, data, offer.settlement.exp))
@@ -105,7 +112,9 @@ class Settle:
         return self._parts.pages.page(
             "settled.html",
             operation=view.content["request"]["operation"],
-            happened=view.ticket.state is after(State.UNKNOWN, EVENTS["executed"]),
+            headline=HEADLINES.get(view.ticket.state, STILL_OPEN),
+            state=view.ticket.state.value,
+            still_counted=STILL_COUNTED,
             own=view.settled is not None and view.settled.person == session.person,
             by_person=view.settled is not None,
             reference=view.settled.reference if view.settled is not None else "",

@@ -11,6 +11,7 @@ import pytest
 
 from counterfoil.errors import CounterfoilError, WrongState
 from counterfoil.evidence import SignedStatement
+from counterfoil.judgement import COUNTER_WINDOW
 from counterfoil.statements import Found
 from counterfoil.tickets import State, Ticket
 from server.execution.test_executor import edit, forged, outcome
@@ -30,10 +31,10 @@ async def settled(workshop: Workshop, ticket: Ticket, found: Found) -> Ticket:
     return await workshop.authority.settle(ticket.id, await finding(workshop, ticket, found))
 
 
-async def left_unknown(workshop: Workshop, how: str = "before") -> tuple[Ticket, str]:
+async def left_unknown(workshop: Workshop, how: str = "before", value: str = "40.00") -> tuple[Ticket, str]:
     """A ticket whose connector failed, and its order."""
     workshop.bank.fails, workshop.bank.lookup = how, "broken"
-    ticket, order = await workshop.ordered()
+    ticket, order = await workshop.ordered(value)
     await workshop.executor.run(ticket.id, order)
     workshop.bank.fails, workshop.bank.lookup = "", "truth"
     ticket = await workshop.now(ticket)
@@ -57,6 +58,22 @@ async def test_a_settled_ticket_is_not_run_by_its_old_order_nor_by_a_new_one(wor
     await workshop.engine.settle()
     assert workshop.bank.payments == []
     assert (await workshop.now(ticket)) == known
+
+
+async def test_T45_what_somebody_calls_not_executed_goes_on_counting_for_the_executor_for_a_day(
+    workshop: Workshop,
+) -> None:
+    """Were it otherwise, whoever settles could give the day's limit back by a lie."""
+    ticket, _ = await left_unknown(workshop, value="60.00")
+    await settled(workshop, ticket, "not_executed")
+    ended = []
+    for value in ("61.00", "62.00"):
+        again, order = await workshop.ordered(value)
+        await workshop.executor.run(again.id, order)
+        ended.append(await workshop.now(again))
+        workshop.clock.at += COUNTER_WINDOW + 1
+    assert [each.state for each in ended] == [State.NOT_EXECUTED, State.EXECUTED]
+    assert "own policy refuses" in outcome(ended[0])["reason"]
 
 
 async def test_T42_setting_the_row_back_to_executing_runs_nothing_that_was_settled(workshop: Workshop) -> None:

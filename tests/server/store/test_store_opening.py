@@ -17,6 +17,29 @@ from counterfoil_server.store.clock import Clock
 from counterfoil_server.store.schema import MIGRATIONS
 from server.store.world import START, HandClock, World, edit, open_store, read
 
+HAMMERING = """
+import asyncio, sys, threading
+from pathlib import Path
+from counterfoil.errors import StoreFailed
+from server.store.world import HandClock, open_store
+
+async def hammer(store, begun):
+    try:
+        while True:
+            await store.suspensions(["everything"] * 400)
+            begun.set()
+    except StoreFailed:
+        print("refused", flush=True)
+
+for _ in range(30):
+    store, begun = open_store(Path(sys.argv[1]), HandClock()), threading.Event()
+    looking = threading.Thread(target=lambda: asyncio.run(hammer(store, begun)))
+    looking.start()
+    assert begun.wait(60)
+    store.close_now()
+    looking.join()
+"""
+
 
 async def test_a_newer_file_is_left_exactly_as_it_is(path: Path, clock: HandClock) -> None:
     with closing(sqlite3.connect(path)) as connection:
@@ -49,6 +72,12 @@ async def test_the_file_is_durable_and_strict(path: Path, clock: HandClock) -> N
     assert read(
         path, "SELECT count(*) FROM pragma_table_list WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND NOT strict"
     ) == [(0,)]
+
+
+def test_a_store_that_is_closed_under_lookups_of_another_thread_refuses_them(path: Path) -> None:
+    command, root = [sys.executable, "-c", HAMMERING, str(path)], Path(__file__).parents[2]
+    ended = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=300)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["refused"] * 30), ended.stderr
 
 
 async def test_a_file_that_is_no_database_is_refused_with_a_remedy(path: Path, clock: HandClock) -> None:

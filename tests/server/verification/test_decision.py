@@ -243,6 +243,24 @@ async def test_the_page_shows_every_word_of_the_display(world: World) -> None:
         assert "different alphabets" in text
 
 
+@pytest.mark.parametrize("decision", ["approve", "decline"])
+async def test_T22_what_changed_since_the_page_was_read_is_not_signed(world: World, decision: str) -> None:
+    ana = await world.enrolled(ANA)
+    ticket = await world.request()
+    code = world.authority.match_code(ticket.id) if decision == "approve" else None
+    await ana.sign_in(await world.link(ticket))
+    await ana.read()
+    world.authority.judge.desk.name = "Harbour Books and Sons"
+    with pytest.raises(PageRefused) as refused:
+        await ana.decide(decision, code)
+    assert (refused.value.status, refused.value.answer["happened"]) == (409, "The page has changed since you read it.")
+    assert refused.value.answer["remedy"] == "Reload it and read it again."
+    assert await world.state(ticket) == "pending"
+    await ana.read()
+    await ana.decide(decision, code)
+    assert await world.state(ticket) != "pending"
+
+
 async def test_what_the_ai_wrote_is_escaped_spelled_out_labelled_and_apart(world: World) -> None:
     ana = await world.enrolled(ANA)
     note = '<img src=x onerror="alert(1)"> {{ 7 * 7 }} \u202eevil'

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from counterfoil import recipients
 from counterfoil.canonical import b64
 from counterfoil.roster import End
-from counterfoil.settlement import HAPPENED
+from counterfoil.settlement import DID_NOT_HAPPEN, HAPPENED, STILL_COUNTED
 from counterfoil.tickets import Event, Ticket
-from counterfoil_server.testing import PageClient, PageRefused
+from counterfoil_server.testing import Page, PageClient, PageRefused
 from server.verification.test_decision import words_of
 from server.verification.world import ANA, BO, FAY, World
 
@@ -67,6 +69,20 @@ async def test_staff_sign_that_it_did_not_happen(world: World) -> None:
     assert await world.state(ticket) == "not_executed"
     assert "It did not happen" in page.text
     assert "not tried again" in page.text
+    assert STILL_COUNTED in page.text
+    status = await world.clients[0].status()
+    assert (status["headline"], status["details"]) == ("It was not carried out", ["Nothing was done.", DID_NOT_HAPPEN])
+
+
+async def test_what_is_not_known_is_called_neither_happened_nor_not(world: World, tmp_path: Path) -> None:
+    fay, ticket = await at_the_page(world)
+    with sqlite3.connect(tmp_path / "counterfoil.db", timeout=10) as database:
+        database.execute("UPDATE ticket SET state = 'executing'")
+    database.close()
+    page = await fay.read("/settled")
+    assert "It is not known yet" in page.text
+    assert "happen" not in page.text
+    assert await world.state(ticket) == "executing"
 
 
 async def test_the_holder_sees_that_a_person_established_it_and_never_who(world: World) -> None:
@@ -137,6 +153,21 @@ async def test_nothing_of_the_request_is_told_before_sign_in(world: World) -> No
     assert "Did it happen?" in stranger.page.text
     for told in ("Refund", "4711", "20.00", "A-1", "Ana", "Fay", "assistant", ticket.id):
         assert told not in stranger.page.html
+
+
+async def test_T22_what_changed_since_the_page_was_read_is_not_signed(world: World) -> None:
+    fay, ticket = await at_the_page(world)
+    before = fay.page
+    del world.authority.judge.desk.operations["refund"]
+    for sent in (before, Page("")):
+        fay.page = sent
+        headers = fay.script_headers | {"x-form-token": before.token}
+        answer = await fay.http.post("/settle/statement", content='{"found":"executed"}', headers=headers)
+        assert (answer.status_code, answer.json()["happened"]) == (409, "The page has changed since you read it.")
+    assert await world.state(ticket) == "unknown"
+    await fay.read("/settle")
+    await fay.settle("executed")
+    assert await world.state(ticket) == "executed"
 
 
 # Who ------------------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// Talks to the server: JSON, from this page only, with the page's own form token.
+// Talks to the server: JSON, from this page only, with the page's own form token and the digest of what it shows.
 
 export class Refusal extends Error {
   constructor({ happened, remedy, location }) {
@@ -9,11 +9,12 @@ export class Refusal extends Error {
 }
 
 export async function post(path, value = {}) {
+  const { formToken, shown } = document.body.dataset;
   let response;
   try {
     response = await fetch(path, {
       method: "POST",
-      headers: { "content-type": "application/json", "x-form-token": document.body.dataset.formToken },
+      headers: { "content-type": "application/json", "x-form-token": formToken, "x-page-shown": shown },
       body: JSON.stringify(value),
       redirect: "error",
     });
