@@ -23,5 +23,5 @@ def open_shop(folder: Path) -> Path:
 @asynccontextmanager
 async def open_northlight(folder: Path, shop: Path) -> AsyncIterator[OpenDesk]:
     """Serve the desk over this shop until left."""
-    async with open_desk(build(shop), folder, policy=POLICY) as desk:
+    async with open_desk(build(shop), folder, policy=POLICY, settings={"trust_client_isolation": True}) as desk:
         yield desk
