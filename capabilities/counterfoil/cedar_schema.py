@@ -52,6 +52,12 @@ UNCOUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long
 COUNTED_CONTEXT = "tainted: Bool, unguarded: Bool, counters: { count_24h: Long, total_24h: decimal }"
 
 
+MEMBERS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {"Money": ("value", "currency"), "Change": ("before", "after")}
+)
+"""What is always in a value of each record type."""
+
+
 def _plain(kind: type) -> Callable[[Any], Any]:
     def encode(value: Any) -> Any:
         if type(value) is not kind:
@@ -77,12 +83,12 @@ def _texts(value: Any) -> list[str]:
 
 
 def _money(value: Any) -> dict[str, Any]:
-    amount, currency = _two(value, "value", "currency")
+    amount, currency = _two(value, *MEMBERS["Money"])
     return {"value": {"__extn": {"fn": "decimal", "arg": amount}}, "currency": currency}
 
 
 def _change(value: Any) -> dict[str, Any]:
-    before, after = _two(value, "before", "after")
+    before, after = _two(value, *MEMBERS["Change"])
     return {"before": before, "after": after}
 
 

@@ -13,7 +13,7 @@ verified roster and the passkey's signature, each time evidence is needed (decid
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from counterfoil.assertions import RelyingParty, verify_assertion
@@ -83,13 +83,15 @@ def check_settlement(
     seat: str | None,
     shown: str,
     redeemed_at: int,
+    decided: Collection[str],
     roster: Roster,
     party: RelyingParty,
 ) -> tuple[Settlement, Person]:
     """Verify completely what a person established of an unknown outcome; raises :class:`StatementRefused`.
 
     ``seat`` is the only one that may settle this ticket (None: nobody may), ``shown`` the digest of what it had to be
-    shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before.
+    shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before. ``decided`` are
+    those who filled a seat of the ticket already (invariant 5).
     """
     settlement = Settlement.from_bytes(signed.statement)
     _check_about(settlement, envelope, envelope_bytes)
@@ -100,6 +102,8 @@ def check_settlement(
     if settlement.iat < redeemed_at:
         raise StatementRefused("The signature's times are not possible.")
     person, _ = _check_signer(settlement, signed.assertion, envelope=envelope, roster=roster, party=party)
+    if person.id in decided:
+        raise StatementRefused("Somebody else has to settle this: you approved it yourself.")
     return settlement, person
 
 

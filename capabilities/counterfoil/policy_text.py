@@ -19,7 +19,7 @@ import cedarpy
 from cedarpy import pst
 
 from counterfoil.asking import Path, Reads, paths_read
-from counterfoil.cedar_schema import Resource
+from counterfoil.cedar_schema import MEMBERS, Resource, Shape
 from counterfoil.errors import PolicyError
 from counterfoil.monotone import check_monotone, parts
 
@@ -143,17 +143,29 @@ def _check_has(policy: pst.Template, resources: Mapping[str, Resource], where: s
     concerned = [each for each in resources.values() if named is None or {each.execute, each.unattended} & set(named)]
     declared: set[tuple[str, ...]] = {("account",), ("arguments",), ("facts",)}
     for each in concerned:
-        declared |= {("arguments", attribute.name) for attribute in each.arguments.attributes}
-        declared |= {("facts", attribute.name) for attribute in each.facts.attributes}
+        declared |= _paths("arguments", each.arguments) | _paths("facts", each.facts)
     for expression in _expressions(policy, where):
         if isinstance(expression, pst.HasAttr):
             base = _resource_path(expression.base)
-            path = None if base is None else (*base, *expression.attrs)
-            if path is not None and path[:2] not in declared:
+            if base is None:
+                raise PolicyError(
+                    f"{where} asks whether something other than the resource has {'.'.join(expression.attrs)}.",
+                    "Name the attribute itself: what is not declared is refused, and all else is always there.",
+                )
+            path = (*base, *expression.attrs)
+            if path not in declared:
                 raise PolicyError(
                     f"{where} asks whether there is resource.{'.'.join(path)}, which its operations do not declare.",
                     "Correct the name; as it stands, the answer would always be no.",
                 )
+
+
+def _paths(whole: str, shape: Shape) -> set[tuple[str, ...]]:
+    """Every path into the arguments or the facts."""
+    found: set[tuple[str, ...]] = set()
+    for each in shape.attributes:
+        found |= {(whole, each.name), *((whole, each.name, member) for member in MEMBERS.get(each.cedar_type, ()))}
+    return found
 
 
 def _resource_path(expression: pst.Expr) -> tuple[str, ...] | None:

@@ -5,6 +5,8 @@ The outbox keeps these drafts; links are made only when a message is delivered.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from counterfoil.desk import Directory
 from counterfoil.errors import StatementRefused
 from counterfoil.evidence import check_eligible
@@ -62,10 +64,12 @@ async def holder_notices(envelope: Envelope, roster: Roster, directory: Director
     ]
 
 
-def settlers(envelope: Envelope, roster: Roster, seat: str | None) -> list[Person]:
-    """Everybody who may settle the ticket from the seat; nobody where the desk names none."""
+def settlers(envelope: Envelope, roster: Roster, seat: str | None, decided: Collection[str]) -> list[Person]:
+    """Everybody who may settle the ticket from the seat and did not decide it; nobody where the desk names none."""
     role = role_of(seat) if seat is not None else None
-    return [person for person in roster.staff(role) if may_sit(person, STAFF + role, envelope, roster)] if role else []
+    if seat is None or role is None:
+        return []
+    return [each for each in roster.staff(role) if each.id not in decided and may_sit(each, seat, envelope, roster)]
 
 
 async def addresses(envelope: Envelope, roster: Roster, directory: Directory, earlier: list[Notice]) -> list[str]:

@@ -173,7 +173,9 @@ class RedemptionVerbs(Door):
         seat = settler_seat(self.judge.desk, ticket.envelope)
         return [
             NoticeDraft(recipients.SETTLE, person.id, address, seat)
-            for person in recipients.settlers(ticket.envelope, await self.judge.roster(), seat)
+            for person in recipients.settlers(
+                ticket.envelope, await self.judge.roster(), seat, await self._decided(ticket.id)
+            )
             for address in person.channels[:1]
         ]
 

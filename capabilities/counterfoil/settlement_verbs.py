@@ -69,6 +69,8 @@ class SettlementVerbs(RedemptionVerbs):
         seat = settler_seat(self.judge.desk, ticket.envelope)
         if seat is None or not recipients.may_sit(person, seat, ticket.envelope, roster):
             raise LinkRefused()
+        if person_id in await self._decided(ticket_id):
+            raise LinkRefused()
         await self.judge.check_untouched(ticket)
         return SettlementView(
             ticket=ticket,
@@ -130,6 +132,7 @@ class SettlementVerbs(RedemptionVerbs):
             seat=seat,
             shown=settlement_display_digest(settlement_display(self.judge.desk, ticket, seat or "")),
             redeemed_at=ticket.redeemed_at,
+            decided=await self._decided(ticket_id),
             roster=await self.judge.roster(),
             party=self.judge.trust.party,
         )
@@ -167,7 +170,7 @@ class SettlementVerbs(RedemptionVerbs):
     async def settlers(self, ticket: Ticket) -> tuple[str | None, tuple[str, ...]]:
         """The role that may settle the ticket and the ids of those who have it and may; None and nobody without one."""
         seat = settler_seat(self.judge.desk, ticket.envelope)
-        people = recipients.settlers(ticket.envelope, await self.judge.roster(), seat)
+        people = recipients.settlers(ticket.envelope, await self.judge.roster(), seat, await self._decided(ticket.id))
         return self.judge.desk.settler_of(ticket.operation), tuple(person.id for person in people)
 
 

@@ -400,7 +400,6 @@ def test_a_value_that_a_rule_wants_and_cedar_was_not_given_means_no() -> None:
         "resource.facts == resource.facts",
         "[resource.facts].contains(resource.facts)",
         "resource == resource",
-        "(if resource.facts.locked then resource.facts else resource.facts) has fraud",
     ],
 )
 def test_a_whole_that_a_rule_reads_is_given_whole(rule: str) -> None:

@@ -39,9 +39,6 @@ MAX_WAITING = 10_000
 MAX_NAME = 100
 """Characters of a tool's name that are kept; a caller may send any name."""
 
-_Undigested = tuple[int, str, str, str | None, str, Mapping[str, Any] | None]
-"""A call as it came: at, principal, tool, ticket, status, arguments."""
-
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
@@ -51,7 +48,7 @@ class Recorder:
     def __init__(self, store: Store, key: bytes | None = None) -> None:
         self._store = store
         self._key = key or secrets.token_bytes(32)
-        self._waiting: deque[Call | _Undigested] = deque()
+        self._waiting: deque[Call] = deque()
         self._arrived = asyncio.Event()
         self._many = asyncio.Event()
         self._stopping = False
@@ -65,7 +62,10 @@ class Recorder:
         if len(self._waiting) >= MAX_WAITING:
             self._lose(1, "more calls came than could be written")
             return
-        self._waiting.append((self._store.now(), principal, tool[:MAX_NAME], ticket, status, arguments))
+        tool = tool[:MAX_NAME]
+        self._waiting.append(
+            Call(self._store.now(), principal, tool, ticket, status, self.argument_digest(tool, arguments))
+        )
         self._arrived.set()
         if len(self._waiting) >= FLUSH_AT:
             self._many.set()
@@ -93,22 +93,14 @@ class Recorder:
 
     async def flush(self) -> None:
         """Write every row that waits. Where the store fails, they wait on for the next time."""
-        # All of them, also where writing fails: arguments may be long, and digests are not.
-        self._waiting = deque(map(self._digested, self._waiting))
         while self._waiting:
-            rows = [self._digested(self._waiting.popleft()) for _ in range(min(len(self._waiting), FLUSH_AT))]
+            rows = [self._waiting.popleft() for _ in range(min(len(self._waiting), FLUSH_AT))]
             try:
                 await self._store.record_calls(rows)
             except Exception as error:
                 self._waiting.extendleft(reversed(rows))
                 logger.error("Tool calls could not be recorded yet (%s: %s)", type(error).__name__, error)
                 return
-
-    def _digested(self, row: Call | _Undigested) -> Call:
-        if isinstance(row, Call):
-            return row
-        at, principal, tool, ticket, status, arguments = row
-        return Call(at, principal, tool, ticket, status, self.argument_digest(tool, arguments))
 
     async def _write_until_stopped(self) -> None:
         while not self._stopping:

@@ -112,15 +112,6 @@ async def test_the_queue_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(store.rows), kept.lost) == (3, 2)
 
 
-async def test_rows_that_wait_for_a_failing_store_hold_no_arguments() -> None:
-    kept = on(FullDisk())
-    for _ in range(recorder.FLUSH_AT + 1):
-        kept.record("agent", "tides", {"note": "long"}, ticket=None, status="ok")
-    await kept.flush()
-    assert len(kept._waiting) == recorder.FLUSH_AT + 1
-    assert all(isinstance(row, Call) for row in kept._waiting)
-
-
 async def test_a_tools_name_is_kept_short() -> None:
     store = FullDisk()
     store.full = False
