@@ -76,6 +76,10 @@ class Door:
         if await self.store.suspensions(scopes):
             raise Suspended()
 
+    async def _decided(self, ticket_id: str) -> frozenset[str]:
+        """The people who filled a seat of the ticket."""
+        return frozenset(stored.person for stored in await self.store.statements(ticket_id))
+
     async def _expired_if_due(self, ticket: Ticket) -> Ticket:
         if ticket.state not in STOPPABLE or self.store.now() < ticket.expires_at:
             return ticket

@@ -183,10 +183,6 @@ class RedemptionVerbs(Door):
             for address in person.channels[:1]
         ]
 
-    async def _decided(self, ticket_id: str) -> frozenset[str]:
-        """The people who filled a seat of the ticket."""
-        return frozenset(stored.person for stored in await self.store.statements(ticket_id))
-
     def _signing_key(self, key: str) -> SigningKey:
         held = next((k for k in (self.keys.current, self.keys.previous, self.keys.next) if k and k.id == key), None)
         if held is None:

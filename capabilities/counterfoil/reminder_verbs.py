@@ -56,7 +56,7 @@ class ReminderVerbs(RequestVerbs):
         if not ticket.envelope.requirements:
             raise WrongState("Nobody can approve this ticket.", "'counterfoil tickets show' says why.")
         roster = await self.judge.roster()
-        seats, signed = await self._open_seats(ticket), await self._signers(ticket)
+        seats, signed = await self._open_seats(ticket), await self._decided(ticket.id)
         drafts = [
             draft
             for draft in await self._asked(ticket.envelope, roster)
@@ -76,11 +76,8 @@ class ReminderVerbs(RequestVerbs):
             waits = seat == HOLDER or seat in await self._open_seats(ticket)
         except CounterfoilError:  # a signature that no longer holds: nothing that others sign helps this ticket
             return None
-        return seat if waits and person.id not in await self._signers(ticket) else None
+        return seat if waits and person.id not in await self._decided(ticket.id) else None
 
     async def _open_seats(self, ticket: Ticket) -> tuple[str, ...]:
         evidence = await self.judge.evidence(ticket, await self.store.statements(ticket.id))
         return seats_of(rung.beyond(evidence.reached) for rung in ticket.envelope.requirements)
-
-    async def _signers(self, ticket: Ticket) -> set[str]:
-        return {stored.person for stored in await self.store.statements(ticket.id)}

@@ -91,7 +91,7 @@ async def test_finance_finds_out_what_became_of_a_refund_and_signs_that_it_happe
     await amelie.page.get_by_role("link", name="Go back").click()
     await amelie.reads()
     await amelie.page.get_by_label("Reference in your own system").fill("RF-2291")
-    await amelie.page.get_by_role("button", name="It happened", exact=True).click()
+    await amelie.page.get_by_role("button", name="Yes, it happened").click()
     await expect(amelie.page.get_by_role("heading", name="It happened")).to_be_visible()
 
     status = await assistant.call("ticket_status", ticket=asked["ticket"])

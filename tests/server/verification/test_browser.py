@@ -119,6 +119,20 @@ async def test_approve_waits_until_the_end_was_shown_and_neither_choice_stands_o
     assert await world.state(ticket) == "pending"
 
 
+async def test_on_a_phone_what_is_asked_for_is_seen_before_who_asked_and_when(world: World, browser: Browser) -> None:
+    person = await Person.sits_down(browser, {"width": 390, "height": 844})
+    await person.enrols(await world.invite(ANA))
+    await person.reads(await world.link(await world.request()))
+    asked = await person.page.locator(".argument").first.bounding_box()
+    who = await person.page.locator(".who").bounding_box()
+    assert asked
+    assert who
+    assert asked["y"] + asked["height"] <= 844
+    assert who["y"] > asked["y"]
+    columns = await person.page.locator(".who dt").evaluate_all("found => new Set(found.map(e => e.offsetLeft)).size")
+    assert columns == 2
+
+
 @pytest.mark.parametrize("viewport", [PHONE, {"width": 320, "height": 640}, DESKTOP], ids=["360", "320", "1280"])
 async def test_no_page_is_wider_than_its_screen(world: World, browser: Browser, viewport: dict[str, int]) -> None:
     person = await Person.sits_down(browser, {"width": viewport["width"], "height": viewport["height"]})

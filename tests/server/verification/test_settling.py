@@ -140,7 +140,7 @@ async def test_T38_whoever_settles_is_told_that_the_ai_had_read_what_strangers_w
 async def test_neither_finding_can_be_chosen_before_all_was_shown_and_neither_has_the_focus(world: World) -> None:
     fay, _ = await at_the_page(world)
     for name in ("happened", "not-happened"):
-        assert fay.page.ids[name]["class"] == "button finding"
+        assert fay.page.ids[name]["class"] == f"button {name}"
         assert "disabled" in fay.page.ids[name]
     assert "autofocus" not in fay.page.html
 
@@ -200,7 +200,7 @@ async def test_a_link_to_decide_leads_to_no_settling_and_the_other_way_round(wor
     with pytest.raises(PageRefused):
         await fay.read("/settle")
     await fay.sign_in(settling)
-    assert "Did it happen?" in (await fay.read("/settle")).html
+    assert "Did this happen?" in (await fay.read("/settle")).html
     assert "A request for your decision" in (await fay.read("/decide")).text
     with pytest.raises(PageRefused):
         await fay.settle("executed")  # with the token of the other session's page

@@ -43,14 +43,19 @@ async def signs_in(world: World, person: Person, ticket: Ticket) -> None:
     await person.page.get_by_role("heading", name="What did you find?").wait_for()
 
 
-async def test_both_findings_wait_for_the_end_look_alike_and_neither_has_the_focus(
+async def test_both_findings_wait_for_the_end_weigh_the_same_and_are_not_taken_for_one_another(
     world: World, browser: Browser
 ) -> None:
     person = await Person.sits_down(browser, PHONE)
     ticket = await unknown(world, person)
     await signs_in(world, person, ticket)
     page = person.page
-    findings = [page.get_by_role("button", name=name, exact=True) for name in ("It happened", "It did not happen")]
+    await expect(page.get_by_role("heading", level=1)).to_have_text("Did this happen?")
+    one_line = "e => e.clientHeight < 2 * parseFloat(getComputedStyle(e).lineHeight) + 24"
+    assert await page.locator("#key").evaluate(one_line)
+    findings = [
+        page.get_by_role("button", name=name, exact=True) for name in ("Yes, it happened", "No, nothing happened")
+    ]
     for finding in findings:
         await expect(finding).to_be_disabled()
     assert await page.evaluate("document.activeElement === document.body")
@@ -60,9 +65,12 @@ async def test_both_findings_wait_for_the_end_look_alike_and_neither_has_the_foc
         await expect(finding).to_be_enabled()
         box = await finding.bounding_box()
         assert box
-        style = "element => { const s = getComputedStyle(element); return [s.backgroundColor, s.color, s.fontWeight]; }"
-        looks.append((box["width"], box["height"], box["y"], await finding.evaluate(style)))
+        style = "element => { const s = getComputedStyle(element); return [s.color, s.fontSize, s.fontWeight]; }"
+        looks.append((box["width"], box["height"], box["x"], await finding.evaluate(style)))
     assert looks[0] == looks[1]
+    assert looks[0][0] > PHONE["width"] / 2
+    colours = [await finding.evaluate("element => getComputedStyle(element).backgroundColor") for finding in findings]
+    assert len(set(colours)) == 2
     await findings[1].click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("It did not happen")
     assert await world.state(ticket) == "not_executed"
@@ -77,14 +85,14 @@ async def test_it_can_be_settled_with_the_keyboard(world: World, browser: Browse
     await person.page.keyboard.type("RF-2291")
     await person.page.keyboard.press("Enter")
     assert await world.state(ticket) == "unknown"
-    await press_until(person, "It happened")
-    await press_until(person, "It did not happen")
+    await press_until(person, "Yes, it happened")
+    await press_until(person, "No, nothing happened")
     await press_until(person, "I don’t know yet")
     await person.page.keyboard.press("Enter")
     await expect(person.page.get_by_role("heading", level=1)).to_have_text("Nothing was changed")
     await person.page.go_back()
     await person.page.locator("#end").scroll_into_view_if_needed()
-    await press_until(person, "It happened")
+    await press_until(person, "Yes, it happened")
     await person.page.keyboard.press("Space")
     await person.page.wait_for_url("**/settled")
     assert await world.state(ticket) == "executed"
@@ -96,7 +104,7 @@ async def test_what_goes_wrong_is_told_on_the_page_and_settles_nothing(world: Wo
     await signs_in(world, person, ticket)
     page, alert = person.page, person.page.get_by_role("alert")
     await page.locator("#end").scroll_into_view_if_needed()
-    happened = page.get_by_role("button", name="It happened", exact=True)
+    happened = page.get_by_role("button", name="Yes, it happened", exact=True)
     await page.get_by_label("Reference in your own system").fill("RF\u202e1")
     await happened.click()
     await expect(alert).to_contain_text("characters that cannot be seen")
@@ -119,7 +127,7 @@ async def test_whoever_comes_second_is_led_to_what_is_known(world: World, browse
     await world.authority.ask_settlers(ticket.id)
     await fox.open_and_settle(await world.settling(ticket, "fox"), "executed")
     await person.page.locator("#end").scroll_into_view_if_needed()
-    await person.page.get_by_role("button", name="It did not happen").click()
+    await person.page.get_by_role("button", name="No, nothing happened").click()
     await expect(person.page.get_by_role("heading", level=1)).to_have_text("It happened")
     await expect(person.page.get_by_role("status")).to_contain_text("A colleague has already established this.")
 
@@ -137,6 +145,6 @@ async def test_no_page_is_wider_than_a_small_screen(world: World, browser: Brows
     await page.goto(f"{world.origin}/settle")
     await page.locator("#end").scroll_into_view_if_needed()
     await page.get_by_label("Reference in your own system").fill("W" * 200)
-    await page.get_by_role("button", name="It happened", exact=True).click()
+    await page.get_by_role("button", name="Yes, it happened", exact=True).click()
     await page.wait_for_url("**/settled")
     assert await page.evaluate("document.documentElement.scrollWidth") <= 320
