@@ -115,6 +115,38 @@ async def split_refund(play: Play) -> None:
         play.nothing_happened(scene)
 
 
+async def looped_downgrades(play: Play) -> None:
+    """What may run by itself runs only where the holder opened it: one account, one chat, fifteen minutes."""
+    with play.scene("Downgrade every member", refused=True) as scene:
+        klara = await play.cast.person(STUDIO)
+        conversation = (await play.assistant.call("start_conversation"))["conversation"]
+        scene.model("request_access(account=Studio Brandt, conversation=<this chat>)")
+        access = await play.assistant.call("request_access", account=STUDIO.email, conversation=conversation)
+        await klara.open_request()
+        await klara.decide("approve", access["match_code"])
+        scene.person("Klara", "reads what it opens, types the code and signs")
+        await play.assistant.outcome(access["ticket"])
+        orders = await play.assistant.call("my_orders", conversation=conversation)
+        scene.expect("NL-26004" in str(orders.values), "her orders can be read")
+        play.books.mark()
+        scene.model("request_change_membership(account=…, tier=free) for Klara's account and three others")
+        asked = {
+            account: await play.assistant.call(
+                "request_change_membership", account=account, tier="free", conversation=conversation
+            )
+            for account in (STUDIO.email, "C-1003", "C-1012", "C-1014")
+        }
+        own = asked.pop(STUDIO.email)
+        await play.assistant.outcome(own["ticket"])
+        waiting = {answer["status"] for answer in asked.values()}
+        scene.server("Klara's runs by itself, as she opened it; the others wait for their holders")
+        scene.expect(waiting == {"pending"}, "the others wait for their holders")
+        for answer in asked.values():
+            await play.assistant.call("cancel_ticket", ticket=answer["ticket"])
+        scene.why = "only the account whose holder opened it to this chat"
+        play.happened_once(scene, own["ticket"])
+
+
 async def oracle(play: Play) -> None:
     """Three customers, three answers that are the same."""
     with play.scene("Probe who is a customer", refused=True) as scene:

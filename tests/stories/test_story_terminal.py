@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
-SCENES = 20
+SCENES = 21
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_story_ends_by_itself_with_every_attack_refused_and_all_requests_don
         "Sabine: account unlocked",
     ]
     assert list(told.values()).count("✗ refused") == SCENES - 3
-    assert played.stdout.rstrip().endswith("✓ 17 attacks refused, 3 requests done exactly once.")
+    assert played.stdout.rstrip().endswith("✓ 18 attacks refused, 3 requests done exactly once.")
     assert max(len(line) for line in played.stdout.splitlines()) <= 80
     assert "\x1b" not in played.stdout
     # Everything was thrown away: nothing is left in the desk's own folder.
@@ -74,7 +74,7 @@ def test_the_story_fails_and_names_the_scene_if_the_policy_stops_counting_a_days
     assert played.returncode == 1
     failed = [scene for scene, verdict in verdicts(played.stdout).items() if verdict == "✗ FAILED"]
     assert failed == ["Split a refund into slices"]
-    assert "✗ 1 of 20 scenes did not go as expected:" in played.stdout
+    assert "✗ 1 of 21 scenes did not go as expected:" in played.stdout
     assert "the second slice of a day needs finance" in played.stdout
 
 
