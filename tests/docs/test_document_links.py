@@ -20,7 +20,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|<(?:img|source)[^>]*(?:src|srcset)=\
 NAMED_FILE = re.compile(r"`([A-Za-z0-9_./-]+\.(?:py|cedar|md))`")
 FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
-OF_THE_READER = {"desk.py", "agent.py", "policy.cedar", "shop.py"}
+OF_THE_READER = {"desk.py", "agent.py", "policy.cedar", "shop.py", "test_parcels.py"}
 """Files that a document tells its reader to write."""
 
 
