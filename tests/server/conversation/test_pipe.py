@@ -291,3 +291,16 @@ async def test_a_client_that_does_not_read_is_not_read_from_for_ever(world: Worl
     async with piped(world, tmp_path) as other:
         await other.send(message(2, "tools/call", SIGNAL, modern=True))
         assert (await other.answer())["id"] == 2
+
+
+async def test_what_an_older_client_is_asked_on_its_line_is_answered_there(world: World, tmp_path: Path) -> None:
+    async with piped(world, tmp_path) as line:
+        declared = INITIALIZE | {"capabilities": {"elicitation": {"url": {}}}}
+        assert "result" in await line.ask(0, "initialize", declared)
+        await line.send('{"jsonrpc":"2.0","method":"notifications/initialized"}')
+        wanted = {"name": "request_open_gate", "arguments": {"account": "B-1"}}
+        asked = await line.ask(1, "tools/call", wanted)
+        assert (asked["method"], asked["params"]["mode"]) == ("elicitation/create", "url")
+        await line.send(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": {"action": "decline"}}))
+        answered = await line.answer()
+        assert (answered["id"], answered["result"]["structuredContent"]["status"]) == (1, "pending")
