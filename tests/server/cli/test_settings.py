@@ -27,10 +27,18 @@ WRONG: dict[str, tuple[Damage, str, str]] = {
     "wrong type": (
         lambda office: office.settings('port = "eighty"'),
         "settings_error",
-        "port: write a whole number, 0 to 65535",
+        "line 4: the setting 'port' is not right",
     ),
-    "too large": (lambda office: office.settings("[times]", "link = 6000"), "settings_error", "number, 60 to 600"),
-    "too small": (lambda office: office.settings("[caps]", "per_account = 0"), "settings_error", "number, 1 or more"),
+    "too large": (
+        lambda office: office.settings("[times]", "link = 6000"),
+        "settings_error",
+        "less than or equal to 600",
+    ),
+    "too small": (
+        lambda office: office.settings("[caps]", "per_account = 0"),
+        "settings_error",
+        "greater than or equal to 1",
+    ),
     "wrong public_url": (
         lambda office: office.write(
             "counterfoil.toml", 'desk = "desk:desk"\npolicy = "policy.cedar"\npublic_url = "http://127.0.0.1:1"\n'
