@@ -238,7 +238,7 @@ async def test_an_object_that_is_no_message_is_refused_in_our_own_words(
     assert answer.json()["id"] == (7 if '"id":7' in body else None)
     error = answer.json()["error"]
     assert (error["code"], error["data"]["code"]) == (-32600, "bad_json")
-    assert error["message"].startswith("The body is not one JSON-RPC message.")
+    assert error["message"].startswith("This is not one JSON-RPC message.")
     assert "pydantic" not in answer.text
 
 
