@@ -5,6 +5,8 @@ The official MCP client over HTTP, the real pages with an authenticator in softw
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,10 +18,17 @@ from mcp.client import ClientRequestContext
 from mcp.client.streamable_http import streamable_http_client
 
 from counterfoil_server.testing import PageClient, PageRefused, SoftwareAuthenticator
-from stories.running_desk import RunningDesk
+from stories.running_desk import RunningDesk, running_desk
 
 MARIA = "maria.lindqvist@post.example"
 REFUND = {"account": MARIA, "order_id": "NL-26017", "amount": {"value": "39.00", "currency": "EUR"}}
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[RunningDesk]:
+    """The example desk as `counterfoil serve` runs it, with addresses that a client can open."""
+    async with running_desk(tmp_path) as served:
+        yield served
 
 
 class Shown:

@@ -25,6 +25,7 @@ async def test_maria_opens_her_records_to_one_chat_and_ends_it(
     assert "May be read My orders, My invoices, Membership" in page
     assert "15 minutes after you confirm, in this one conversation" in page
     await maria.approves(asked["match_code"])
+    await maria.page.wait_for_url("**/done")
     assert (await desk.settled(asked["ticket"])).state == "executed"
 
     read = await assistant.call("my_orders", conversation=conversation)

@@ -129,6 +129,7 @@ async def test_T06_a_hundred_visits_to_every_link_change_nothing(siege: Siege) -
     stoppable = await siege.ai.call("request_recover_account", account=JONATHAN, new_email="jo@evil.example")
     to_priya, to_jonathan = await siege.link(PRIYA), await siege.desk.message(JONATHAN, "you can stop")
     links = [await siege.link(MARIA), to_priya, to_jonathan.link or "", await invitation(siege.desk, TOMASZ)]
+    await siege.desk.parts.conversation.recorder.flush()  # the calls just made are recorded a moment later
     before = siege.dump()
     scanner = await siege.stranger()
     for _ in range(25):
