@@ -50,7 +50,12 @@ def run(session: Session, *, no_notices: bool) -> None:
     if wire.is_terminal:
         session.output.warn("This speaks MCP on stdin and stdout; an AI client is to start it. Stop it with Ctrl-C.")
     with serve.stopped_by_signal() as listens:
-        anyio.run(_run, session, wire, no_notices, listens)
+        try:
+            anyio.run(_run, session, wire, no_notices, listens)
+        except BaseExceptionGroup as group:
+            if group.subgroup(KeyboardInterrupt) is None:
+                raise
+            raise KeyboardInterrupt from None  # the signal came in the middle of a task
 
 
 async def _run(session: Session, wire: Wire, no_notices: bool, listens: Callable[[], None]) -> None:
