@@ -1,4 +1,7 @@
-"""The measure: a bare server on the same SDK with the same tool over the same shop's records, and nothing else."""
+"""The measure: a bare server on the same SDK that offers the same tools over the same shop's records, and nothing else.
+
+It answers one of them; the others are there to be listed, as the desk's are.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,12 @@ from pydantic import BaseModel
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk"))
 
+# Everything that the shop itself is made of; of these modules none knows Counterfoil.
+import colleagues  # noqa: F401
+import invoices  # noqa: F401
+import memberships  # noqa: F401
+import sign_in  # noqa: F401
+import store_credit  # noqa: F401
 from business import Business
 
 SHOP = Business(Path(os.environ["SUPPORT_DESK_DATABASE"]))
@@ -34,21 +43,18 @@ class Hours(BaseModel):
     days: list[OpenDay]
 
 
-TOOL = types.Tool(
-    name="opening_hours",
-    description="When the shop is open.",
-    input_schema={"type": "object", "properties": {}},
-    output_schema=Hours.model_json_schema(),
-)
+TOOLS = types.ListToolsResult.model_validate_json(Path(sys.argv[2]).read_bytes())
 
 
 async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
-    """The one tool."""
-    return types.ListToolsResult(tools=[TOOL])
+    """The desk's tools, as its own server listed them."""
+    return TOOLS
 
 
 async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-    """The one result, as the shop's records have it now."""
+    """The result of ``opening_hours``, as the shop's records have it now."""
+    if params.name != "opening_hours":
+        raise ValueError("only opening_hours is measured")
     hours = Hours(days=[OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in SHOP.opening_hours()])
     structured = hours.model_dump(mode="json")
     return types.CallToolResult(
@@ -57,7 +63,7 @@ async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallTo
 
 
 def main() -> None:
-    """Serve on the port given."""
+    """Serve on the port given; the second argument is a file with the result of tools/list."""
     server = Server("bare", on_list_tools=list_tools, on_call_tool=call_tool)
     app = server.streamable_http_app(json_response=True, stateless_http=True)
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)

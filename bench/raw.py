@@ -13,7 +13,9 @@ import threading
 from pathlib import Path
 
 BATCH = 256
-UPDATE = "UPDATE ticket SET state = 'executing', redeemed_at = ? WHERE id = ? AND state IN ('approved', 'held')"
+UPDATE = (
+    "UPDATE ticket SET state = 'executing', effect = 2, redeemed_at = ? WHERE id = ? AND state IN ('approved', 'held')"
+)
 INSERT = "INSERT INTO leaf (number, body, mac, opening, ticket, event) VALUES (?, ?, ?, ?, ?, 'redeem')"
 
 Job = tuple[str, "asyncio.Future[int]", asyncio.AbstractEventLoop]

@@ -1,4 +1,4 @@
-"""The figures of whole servers: reads, requests, memory and start, against the bare server.
+"""The figures of whole servers: reads, requests, memory and start, against the bare server with the same tools.
 
 Calls to both are interleaved one by one, because the machine's speed drifts by more than the difference in question.
 """
@@ -55,8 +55,11 @@ async def measure() -> dict[str, float]:
         ports = free_port(), free_port()
         settings, token = prepare(folder, ports[1])
         environment = {"SUPPORT_DESK_DATABASE": str(folder / "shop.db")}
-        bare_command = ["-m", "bench.bare", str(ports[0])]
+        tools = folder / "tools.json"
+        bare_command = ["-m", "bench.bare", str(ports[0]), str(tools)]
         our_command = ["-m", "counterfoil_server.cli", "--config", str(settings), "serve", "--no-notices"]
+        async with running(our_command, ports[1], token, environment) as ours, ours.client() as client:
+            tools.write_text((await client.list_tools()).model_dump_json(by_alias=True, exclude_none=True))
         starts: dict[str, list[float]] = {"bare": [], "ours": []}
         for _ in range(STARTS):
             async with running(bare_command, ports[0], None, environment) as bare:

@@ -20,24 +20,31 @@ from counterfoil.store import Redeeming
 from counterfoil.tickets import Event
 from server.store.world import HandClock, World, counted, open_store
 
-TICKETS = 2000
-PARTS = 10
+TICKETS = 3840
+PART = 128
+"""Tickets that one of the two claims before it is the other's turn; who begins alternates."""
 AT_ONCE = 64
+
+Call = Callable[[], Awaitable[Any]]
 
 
 async def store_ratio(folder: Path) -> float:
-    """Redemptions per second over raw updates per second, 64 at once; the median of the parts."""
+    """Redemptions per second over raw updates per second, 64 at once; the median over pairs of parts."""
     folder.mkdir(parents=True)
     async with open_store(folder / "store.db", HandClock()) as store:
         claims = await asyncio.gather(*(_claim(World(store), number) for number in range(TICKETS)))
         raw = RawStore(folder / "store.db", folder / "raw.db")
-        rates: dict[str, list[float]] = {"raw": [], "ours": []}
-        for first in range(0, TICKETS, TICKETS // PARTS):
-            part = claims[first : first + TICKETS // PARTS]
-            rates["raw"].append(await _rate([partial(raw.claim, claim.ticket.id) for claim in part]))
-            rates["ours"].append(await _rate([partial(store.redeem, claim) for claim in part]))
+        ratios = []
+        for turn, first in enumerate(range(0, TICKETS, PART)):
+            part = claims[first : first + PART]
+            calls: dict[str, list[Call]] = {
+                "raw": [partial(raw.claim, claim.ticket.id) for claim in part],
+                "ours": [partial(store.redeem, claim) for claim in part],
+            }
+            rates = {name: await _rate(calls[name]) for name in sorted(calls, reverse=turn % 2 == 1)}
+            ratios.append(rates["ours"] / rates["raw"])
         raw.close()
-    return statistics.median(rates["ours"]) / statistics.median(rates["raw"])
+    return statistics.median(ratios)
 
 
 async def _claim(world: World, number: int) -> Redeeming:
@@ -53,7 +60,7 @@ async def _claim(world: World, number: int) -> Redeeming:
     )
 
 
-async def _rate(calls: Sequence[Callable[[], Awaitable[Any]]]) -> float:
+async def _rate(calls: Sequence[Call]) -> float:
     """Calls per second with :data:`AT_ONCE` under way."""
     waiting = iter(calls)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-from anyio.abc import SocketStream
+from anyio.abc import SocketStream, TaskStatus
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from counterfoil.errors import BadArguments, CounterfoilError, StoreFailed
@@ -24,9 +24,16 @@ logger = logging.getLogger(__name__)
 MAX_LINE = 1 << 20
 
 
-async def serve(administration: Administration, state: Path) -> None:
+async def serve(
+    administration: Administration, state: Path, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED
+) -> None:
     """Answer until cancelled."""
-    await private_socket.serve(state, private_socket.ADMINISTRATION, lambda stream, _: _answer(administration, stream))
+    await private_socket.serve(
+        state,
+        private_socket.ADMINISTRATION,
+        lambda stream, _: _answer(administration, stream),
+        task_status=task_status,
+    )
 
 
 async def call(state: Path, verb: str, arguments: dict[str, Any]) -> Any:

@@ -38,7 +38,7 @@ from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
-from counterfoil_server.notices import Delivery, Described, Mailbox, Transport, mailbox_routes
+from counterfoil_server.notices import Delivery, Described, Mailbox, Transport
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.verification import Lifetimes, Verification
 
@@ -150,7 +150,7 @@ def _wire(
         issuer=configuration.issuer,
         judge=Judge(
             desk=judge.desk,
-            policy=configuration.load_policy(),
+            policy=judge.policy,
             store=store,
             trust=judge.trust,
             log_key=keys.secrets.log,
@@ -221,7 +221,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with parts.conversation.lifespan(), anyio.create_task_group() as group:
             group.start_soon(parts.dispatcher.run)
-            group.start_soon(admin_socket.serve, parts.administration, parts.configuration.state)
+            await group.start(admin_socket.serve, parts.administration, parts.configuration.state)
             await group.start(
                 private_socket.serve,
                 parts.configuration.state,
@@ -245,6 +245,8 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
         *parts.verification.routes(),
     ]
     if demo is not None:
+        from counterfoil_server.notices.mailbox_page import mailbox_routes  # a server that sends mail has no such page
+
         routes += mailbox_routes(
             demo.mailbox, operator_code=demo.operator_code, organisation=parts.authority.judge.desk.name
         )

@@ -207,7 +207,7 @@ async def test_T40_a_row_in_the_database_opens_nothing(world: World, column: str
     handle, other = await chat(world), await chat(world)
     ticket = await asked(world, "access", handle)
     if column == "state":
-        edit(world.path, "UPDATE ticket SET state = 'executed', waiting = NULL, redeemed_at = requested_at")
+        edit(world.path, "UPDATE ticket SET state = 'executed', effect = 2, redeemed_at = requested_at")
     else:
         await carried_out(world, await world.approve(ticket, "ann"))
         changed = {"account": "'A-2'", "conversation": f"'{other}'", "principal": "'other'", "redeemed_at": "1"}

@@ -87,7 +87,7 @@ SAID: dict[str, Any] = {
 }
 """Columns that are told or counted, on which nothing that runs depends."""
 
-COUNTED_COLUMNS = {"currency", "amount", "planned", "waiting", "undoes"}
+COUNTED_COLUMNS = {"currency", "amount", "effect", "undoes"}
 """What counters and caps add up of other tickets, and whether another one undoes the same; the executor's own policy
 and ledger look at them again."""
 

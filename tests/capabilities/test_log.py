@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 from counterfoil.canonical import b64, canonical, parse_strict, salted_digest, unb64
 from counterfoil.errors import TamperDetected
 from counterfoil.leaves import administered, decided, minted, requested, stepped
-from counterfoil.log import GENESIS, Leaf, LeafDraft, chain_mac, check_link, group_salt, seal
+from counterfoil.log import GENESIS, Leaf, LeafDraft, chain_mac, check_link, group_salt
+from counterfoil.log import seal as sealed
 from counterfoil.tickets import Event
 
 KEY = b"k" * 32
+
+
+def seal(draft: LeafDraft, *, index: int, at: int, previous: bytes, key: bytes) -> Leaf:
+    """A leaf as it is stored."""
+    body, mac = sealed(draft, index=index, at=at, previous=previous, key=key)
+    return Leaf(index, body, mac, draft.opening, draft.ticket, draft.event)
 
 
 def chain(count: int) -> list[Leaf]:

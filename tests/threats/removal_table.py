@@ -55,18 +55,18 @@ def removal(threat: str, what: str, *edits: tuple[str, str, str], tests: str = "
 # The last lines against the same attack, which several rows have to take away together.
 STATE_IS_LOOKED_AT = (
     STORE + "redemption.py",
-    'f"WHERE id = ? AND state IN {spelled(sources(Event.REDEEM))} "',
-    'f"WHERE id = ? "',
+    'f"WHERE id = ?5 AND state IN {spelled(sources(Event.REDEEM))} "',
+    'f"WHERE id = ?5 "',
 )
 CAPABILITY_LIVES = (
     STORE + "redemption.py",
-    "WHERE id = ? AND expires_at > ? AND ended_at IS NULL)",
-    "WHERE id = ? AND expires_at > ? - 100000)",
+    "WHERE id = ?7 AND expires_at > ?6 AND ended_at IS NULL)",
+    "WHERE id = ?7 AND expires_at > ?6 - 100000)",
 )
 SUSPENSIONS_STOP = (
     STORE + "redemption.py",
-    "AND NOT {suspended(scopes)}",
-    "AND ({suspended(scopes)} OR TRUE)",
+    "AND NOT {suspended(scopes, first=12 if counting else 9)}",
+    "AND ({suspended(scopes, first=12 if counting else 9)} OR TRUE)",
 )
 EXECUTOR_LOOKS_AT_SUSPENSIONS = (
     EXECUTION + "executor.py",
@@ -614,8 +614,8 @@ REMOVALS = (
         # Three layers: the claim, its state once somebody looked, and the executor's own check of the order.
         (
             STORE + "redemption.py",
-            "AND expires_at > ? AND coalesce(hold_until, 0) <= ? ",
-            "AND expires_at > ? - 100000 AND coalesce(hold_until, 0) <= ? ",
+            "AND expires_at > ?6 AND coalesce(hold_until, 0) <= ?6 ",
+            "AND expires_at > ?6 - 100000 AND coalesce(hold_until, 0) <= ?6 ",
         ),
         (
             CORE + "proof.py",
@@ -871,7 +871,7 @@ REMOVALS = (
         "what ran counts at redemption",
         # Two layers: the judgement, and the comparison inside the transaction. The executor counts what it ran itself.
         AUTHORITY_ASKS_POLICY,
-        (STORE + "redemption.py", "    if redeeming.counters is not None:\n", "    if False:\n"),
+        (STORE + "redemption.py", "AND ({COUNTERS}) = (?9, ?10, ?11)", "AND (({COUNTERS}) = (?9, ?10, ?11) OR TRUE)"),
         tests="many",
     ),
     removal(

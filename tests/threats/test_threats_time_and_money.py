@@ -33,8 +33,8 @@ async def test_T45_many_small_amounts_weigh_as_much_as_one_large(siege: Siege) -
     capability = await siege.approved(small, INES)
     same = "principal, account, operation, delivery, requested_at, expires_at, request_leaf"
     siege.edit(
-        f"INSERT INTO ticket (id, state, redeemed_at, currency, amount, dedupe, planned, {same})"
-        f" SELECT 'cf_earlier', 'executed', requested_at, 'EUR', 200000, 'other', 1, {same} FROM ticket WHERE id = ?",
+        f"INSERT INTO ticket (id, state, redeemed_at, currency, amount, dedupe, effect, {same})"
+        f" SELECT 'cf_earlier', 'executed', requested_at, 'EUR', 200000, 'other', 2, {same} FROM ticket WHERE id = ?",
         small["ticket"],
     )
     assert REFUSED in (await siege.redeem(small, capability)).words
@@ -49,7 +49,7 @@ async def test_T45_the_executor_adds_up_what_it_ran_itself(siege: Siege) -> None
     first = await siege.credit("20.00")
     assert (await siege.redeem(first, await siege.approved(first)))["status"] == "executed"
     # Whoever writes the database makes the first one forgotten, so that the second looks like the only one.
-    siege.edit("UPDATE ticket SET amount = 0, currency = NULL, planned = NULL")
+    siege.edit("UPDATE ticket SET amount = 0, currency = NULL, effect = NULL")
     second = await siege.credit("19.00")
     answer = await siege.redeem(second, await siege.approved(second))
     assert answer["status"] == "not_executed"

@@ -1,7 +1,6 @@
 """Layer-neutral: the outbox's delivery, by mail (``smtp.py``) or into the demo's mailbox."""
 
 from counterfoil_server.notices.delivery import Delivery, Described
-from counterfoil_server.notices.mailbox_page import mailbox_routes
 from counterfoil_server.notices.transports import Mailbox, Transport
 
-__all__ = ["Delivery", "Described", "Mailbox", "Transport", "mailbox_routes"]
+__all__ = ["Delivery", "Described", "Mailbox", "Transport"]

@@ -12,9 +12,9 @@ import hmac
 import sqlite3
 from collections.abc import Iterable
 
-from counterfoil.canonical import canonical, parse_strict, pre_auth, salted_digest, unb64
+from counterfoil.canonical import canonical, parse_strict, salted_digest, unb64
 from counterfoil.errors import BadJSON, TamperDetected
-from counterfoil.log import GENESIS, GROUP, Leaf, LeafDraft, check_link, group_salt, seal
+from counterfoil.log import GENESIS, GROUP, Leaf, LeafDraft, check_link, group_salt, keyed_mac, seal
 
 LEAF_COLUMNS = "number, body, mac, opening, ticket, event"
 INSERT_LEAF = "INSERT INTO leaf (number, body, mac, opening, ticket, event) VALUES (?, ?, ?, ?, ?, ?)"
@@ -41,9 +41,9 @@ class Chain:
     def append(self, draft: LeafDraft, at: int) -> int:
         """Seal the draft; answers its index."""
         number, previous = self.mark
-        leaf = seal(draft, index=number, at=at, previous=previous, key=self._key)
-        self._sealed.append((number, leaf.body, leaf.mac, leaf.opening, leaf.ticket, leaf.event))
-        self.mark = (number + 1, leaf.mac)
+        body, mac = seal(draft, index=number, at=at, previous=previous, key=self._key)
+        self._sealed.append((number, body, mac, draft.opening, draft.ticket, draft.event))
+        self.mark = (number + 1, mac)
         return number
 
     def go_back(self, mark: Mark) -> None:
@@ -60,7 +60,7 @@ class Chain:
     def head_seal(self, clock: int) -> bytes:
         """What proves that the log ends at :attr:`mark`, and that ``clock`` (Unix seconds) was the highest time."""
         leaves, mac = self.mark
-        return hmac.digest(self._key, pre_auth("counterfoil-log-head", b"%d %d %b" % (leaves, clock, mac)), "sha256")
+        return keyed_mac(self._key, "counterfoil-log-head", b"%d %d %b" % (leaves, clock, mac))
 
     def load(self, connection: sqlite3.Connection) -> int:
         """Read the end of the log and answer the highest time (Unix seconds) that was written with it.

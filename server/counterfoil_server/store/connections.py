@@ -51,8 +51,6 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         # Savepoints keep what they might take back in a temporary file otherwise.
         connection.execute("PRAGMA temp_store = MEMORY")
-        # The operating system keeps the file's pages; a cache that grows with the file would keep them twice.
-        connection.execute("PRAGMA cache_size = -512")
         migrate(connection)
     except BaseException as error:
         if connection is not None:
@@ -75,6 +73,8 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=512)
     connection.execute("PRAGMA busy_timeout = 10000")
     connection.execute("PRAGMA trusted_schema = OFF")
+    # The operating system keeps the file's pages; a cache that grows with the file would keep them twice.
+    connection.execute("PRAGMA cache_size = -512")
     return connection
 
 

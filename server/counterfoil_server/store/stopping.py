@@ -15,7 +15,7 @@ from counterfoil.log import LeafDraft
 from counterfoil.scopes import check_scope
 from counterfoil.store import Revoked, Suspension
 from counterfoil.tickets import ACCESS, COUNTED, GRANT_LIFE, STOPPABLE, Event, State
-from counterfoil_server.store.ticket_rows import spelled, stop
+from counterfoil_server.store.ticket_rows import stop, within
 from counterfoil_server.store.verbs import Verbs
 from counterfoil_server.store.writer import Transaction
 
@@ -46,8 +46,7 @@ DONE = COUNTED - {State.EXECUTING}
 
 def members_query(kind: str, columns: str, states: frozenset[State]) -> str:
     """Tickets of a scope in some of the PLANNED states; parameters are those of :func:`members_parameters`."""
-    indexed = "waiting = 1 AND planned = 1" if states <= STOPPABLE else "planned = 1"
-    return f"SELECT {columns} FROM ticket WHERE {MEMBERS[kind]} AND {indexed} AND state IN {spelled(states)}"  # noqa: S608
+    return f"SELECT {columns} FROM ticket WHERE {MEMBERS[kind]} AND {within(states)}"  # noqa: S608
 
 
 def members_parameters(name: str, now: int) -> dict[str, str | int]:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from counterfoil.errors import UnknownTicket, WrongState
 from counterfoil.log import LeafDraft
 from counterfoil.store import Counters, Step
-from counterfoil.tickets import PLANNED, STOPPABLE, STOPS, TERMINAL, Event, State, Ticket, after, sources
+from counterfoil.tickets import COUNTED, PLANNED, STOPPABLE, STOPS, TERMINAL, Event, State, Ticket, after, sources
 from counterfoil_server.store.connections import Row
 from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.writer import Transaction
@@ -24,8 +24,11 @@ def spelled(states: Iterable[State]) -> str:
     return "(" + ", ".join(f"'{state.value}'" for state in State if state in chosen) + ")"
 
 
-WAITING = "waiting = 1"
+WAITING = "effect = 1"
 """The state is in STOPPABLE, and the index may be used."""
+
+EFFECTS = {1: STOPPABLE, 2: COUNTED}
+"""The column ``effect``: what each number says of the state."""
 
 TICKET_COLUMNS = (
     "t.id, t.state, e.body, t.principal, t.account, t.operation, t.conversation, t.delivery, t.requested_at, "
@@ -36,7 +39,7 @@ SELECT_TICKET = f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.id = ?"
 
 CHANGE_STATE = {
     event: (
-        "UPDATE ticket SET state = ?, waiting = ?, planned = ?, approved_at = coalesce(?, approved_at), "  # noqa: S608
+        "UPDATE ticket SET state = ?, effect = ?, approved_at = coalesce(?, approved_at), "  # noqa: S608
         "hold_until = coalesce(?, hold_until), "
         "ended_at = coalesce(?, ended_at), outcome = coalesce(?, outcome) "
         f"WHERE id = ? AND state IN {spelled(sources(event))} RETURNING number"
@@ -51,12 +54,23 @@ END_CAPABILITIES = "UPDATE capability SET ended_at = ? WHERE ticket = ? AND ende
 SCALE = 4
 """Amounts are stored as integers of 10^-4 units: exactly what a declared amount can hold."""
 _HALF = 10_000_000_000
-"""Sums are added in two halves, because SQLite's integer sum would overflow at the tenth largest amount."""
+"""Sums are added and answered in two halves: SQLite's integer sum would overflow at the tenth largest amount."""
 
 
-def flags(state: State) -> tuple[int | None, int | None]:
-    """The columns ``waiting`` and ``planned`` of a ticket in this state."""
-    return (1 if state in STOPPABLE else None, 1 if state in PLANNED else None)
+def effect(state: State) -> int | None:
+    """The column ``effect`` of a ticket in this state."""
+    return next((number for number, states in EFFECTS.items() if state in states), None)
+
+
+def within(states: Iterable[State]) -> str:
+    """The condition that a ticket is in one of the PLANNED states, by way of ``effect`` and its index."""
+    chosen = frozenset(states)
+    if not chosen <= PLANNED:
+        raise ValueError("tickets that ended without an effect are in no index")
+    met = [number for number, states in EFFECTS.items() if chosen & states]
+    condition = f"effect = {met[0]}" if len(met) == 1 else "effect IN (1, 2)"
+    exact = chosen == frozenset().union(*(EFFECTS[number] for number in met))
+    return condition if exact else f"{condition} AND state IN {spelled(chosen)}"
 
 
 def to_ticket(row: Row) -> Ticket:
@@ -75,22 +89,28 @@ def scaled(amount: Decimal | None) -> int | None:
 
 
 def counters_query(states: Iterable[State]) -> str:
-    """Count of all and sums in one currency over ``states``; for (account, operation, currency, since, excluded).
+    """How many tickets are in ``states``, and the two halves of their sum in one currency; parameters are the currency,
+    account, operation, since when, and the ticket that is not counted itself.
 
     What nobody can approve is not counted: asking for it must not use up what the account's holder may have.
     """
+    high, low = (f"sum(iif(currency IS ?1, amount {part} {_HALF}, 0))" for part in "/%")
     return (
-        f"SELECT count(*), sum(iif(currency IS ?3, amount / {_HALF}, 0)), "  # noqa: S608 - constants
-        f"sum(iif(currency IS ?3, amount % {_HALF}, 0)) FROM ticket "
-        "WHERE account = ?1 AND operation = ?2 AND coalesce(redeemed_at, requested_at) >= ?4 "
-        f"AND planned = 1 AND refusal IS NULL AND id <> ?5 AND state IN {spelled(states)}"
+        f"SELECT count(*), coalesce({high} + {low} / {_HALF}, 0), coalesce({low} % {_HALF}, 0) FROM ticket "  # noqa: S608
+        "WHERE account = ?2 AND operation = ?3 AND coalesce(redeemed_at, requested_at) >= ?4 "
+        f"AND {within(states)} AND refusal IS NULL AND id <> ?5"
     )
 
 
 def to_counters(row: Row) -> Counters:
-    """Put the halves of the sum together again."""
+    """The counters of a row of :func:`counters_query`."""
     count, high, low = row
-    return Counters(count, Decimal((high or 0) * _HALF + (low or 0)).scaleb(-SCALE))
+    return Counters(count, Decimal(high * _HALF + low).scaleb(-SCALE))
+
+
+def from_counters(counters: Counters) -> tuple[int, int, int]:
+    """The row that :func:`to_counters` makes them of."""
+    return (counters.count, *divmod(int(counters.total.scaleb(SCALE)), _HALF))
 
 
 def read_ticket(transaction: Transaction, ticket: str) -> Ticket:
@@ -112,7 +132,7 @@ def change_state(transaction: Transaction, ticket: str, step: Step) -> None:
     target = TARGETS[event]
     parameters = (
         target.value,
-        *flags(target),
+        effect(target),
         now if event is Event.APPROVE else None,
         step.hold_until,
         now if target in TERMINAL else None,

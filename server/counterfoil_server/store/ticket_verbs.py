@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from counterfoil.errors import AccountBusy, Expired, StatementRefused, TooManyRequests, UnknownTicket, WrongState
 from counterfoil.log import GENESIS, Leaf, LeafDraft
 from counterfoil.store import Capability, Caps, Counters, NewTicket, Step, StoredStatement
-from counterfoil.tickets import ACCESS, PLANNED, STOPPABLE, Event, State, Ticket, sources
+from counterfoil.tickets import ACCESS, STOPPABLE, Event, State, Ticket, sources
 from counterfoil_server.store.chain import LEAF_COLUMNS
 from counterfoil_server.store.outbox_verbs import insert_notices
 from counterfoil_server.store.secret_verbs import delete_expired_secrets
@@ -18,7 +18,7 @@ from counterfoil_server.store.ticket_rows import (
     WAITING,
     change_state,
     counters_query,
-    flags,
+    effect,
     read_ticket,
     scaled,
     spelled,
@@ -65,12 +65,12 @@ def create(transaction: Transaction, new: NewTicket) -> tuple[Ticket, bool]:
     _check_caps(transaction, ticket, new.caps)
     number = transaction.insert(
         "INSERT INTO ticket (id, state, principal, account, operation, conversation, delivery, requested_at, "
-        "expires_at, refusal, currency, amount, dedupe, undoes, request_leaf, waiting, planned) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "expires_at, refusal, currency, amount, dedupe, undoes, request_leaf, effect) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             ticket.id, ticket.state.value, ticket.principal, ticket.account, ticket.operation, ticket.conversation,
             ticket.delivery, ticket.requested_at, ticket.expires_at, ticket.refusal, new.currency, scaled(new.amount),
-            new.dedupe, new.undoes, transaction.next_leaf, *flags(ticket.state),
+            new.dedupe, new.undoes, transaction.next_leaf, effect(ticket.state),
         ),
     )  # fmt: skip
     transaction.insert("INSERT INTO envelope (ticket, body) VALUES (?, ?)", (number, ticket.envelope_bytes))
@@ -91,8 +91,7 @@ def _check_caps(transaction: Transaction, ticket: Ticket, caps: Caps) -> None:
 
 def waiting_query(column: str) -> str:
     """How many tickets wait for people, counted up to a limit, by principal, account or conversation."""
-    states = f" AND planned = 1 AND state IN {spelled(STOPPABLE)}" if column == "account" else ""  # the counters' index
-    return f"SELECT count(*) FROM (SELECT 1 FROM ticket WHERE {column} = ? AND {WAITING}{states} LIMIT ?)"  # noqa: S608
+    return f"SELECT count(*) FROM (SELECT 1 FROM ticket WHERE {column} = ? AND {WAITING} LIMIT ?)"  # noqa: S608
 
 
 def take_step(transaction: Transaction, ticket: str, step: Step) -> Ticket:
@@ -248,9 +247,7 @@ class TicketVerbs(Verbs):
         self, *, account: str, operation: str, currency: str | None, since: int, states: Sequence[State], excluding: str
     ) -> Counters:
         """Count and sum over ``states``, all of them states that had or may still have an effect (PLANNED)."""
-        if not PLANNED.issuperset(states):
-            raise ValueError("tickets that ended without an effect are not counted")
-        parameters = (account, operation, currency, since, excluding)
+        parameters = (currency, account, operation, since, excluding)
         return to_counters(self._readers.lookup(counters_query(states), parameters)[0])
 
     async def add_statement(

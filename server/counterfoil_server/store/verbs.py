@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from counterfoil_server.store.clock import Clock
@@ -24,5 +24,5 @@ class Verbs:
         """Unix seconds; never earlier than any time answered before."""
         return self._clock.now()
 
-    async def _write(self, work: Callable[[Transaction], T]) -> T:
-        return await self._writer.submit(work)
+    def _write(self, work: Callable[[Transaction], T]) -> Awaitable[T]:
+        return self._writer.submit(work)

@@ -11,6 +11,9 @@ Savepoints cost about a third of a redemption, and are needed only where a funct
 something, which is rare. So a batch runs without them first; where one turns out to be needed, the transaction is
 rolled back and the batch runs again, each function under a savepoint. Functions must therefore be repeatable: they
 read and write nothing but the transaction.
+
+In the same spirit a claim, a change that is to meet exactly one row, is taken to succeed: those that follow each other
+are run as one, and counted together. Where one met nothing, the batch runs again and each claim is answered by itself.
 """
 
 from __future__ import annotations
@@ -38,33 +41,69 @@ MAX_BATCH = 256
 class Transaction:
     """What a function may do to the database. ``now`` is the store's time, the same for all of one commit."""
 
-    __slots__ = ("_chain", "_connection", "now")
+    __slots__ = ("_chain", "_claims", "_connection", "careful", "claimed", "now")
 
     def __init__(self, connection: sqlite3.Connection, chain: Chain) -> None:
         self._connection = connection
         self._chain = chain
+        self._claims: list[tuple[str, list[Parameters]]] = []
+        self.claimed = 0
         self.now = 0
+        self.careful = True
+
+    def begin(self, now: int, *, careful: bool) -> None:
+        """Begin a transaction; ``careful``: whether each claim is run by itself."""
+        self._claims.clear()
+        self._connection.execute("BEGIN IMMEDIATE")
+        self.now, self.careful = now, careful
 
     def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """All rows of a query."""
-        return self._connection.execute(sql, parameters).fetchall()
+        return self._execute(sql, parameters).fetchall()
 
     def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The only row of a query, or None."""
-        rows: list[Row] = self._connection.execute(sql, parameters).fetchall()
+        rows: list[Row] = self._execute(sql, parameters).fetchall()
         return rows[0] if rows else None
 
     def change(self, sql: str, parameters: Parameters = ()) -> int:
         """Change rows and answer how many."""
-        return self._connection.execute(sql, parameters).rowcount
+        return self._execute(sql, parameters).rowcount
 
     def insert(self, sql: str, parameters: Sequence[Any]) -> int:
         """Insert a row and answer its number."""
-        return self._connection.execute(sql, parameters).lastrowid or 0
+        return self._execute(sql, parameters).lastrowid or 0
 
     def change_many(self, sql: str, parameters: Sequence[Sequence[Any]]) -> None:
         """Run one statement for each tuple of parameters."""
+        self.make_claims()
         self._connection.executemany(sql, parameters)
+
+    def claim(self, sql: str, parameters: Parameters) -> bool:
+        """Change exactly one row and answer whether there was one.
+
+        Unless :attr:`careful`, this answers True at once; where it was wrong, what ran is rolled back and runs again.
+        """
+        if self.careful:
+            return self.change(sql, parameters) == 1
+        self.claimed += 1
+        if self._claims and self._claims[-1][0] == sql:
+            self._claims[-1][1].append(parameters)
+        else:
+            self._claims.append((sql, [parameters]))
+        return True
+
+    def make_claims(self) -> None:
+        """Run the claims that were taken to succeed, in their order; raises :class:`Again` where one did not."""
+        while self._claims:
+            sql, parameters = self._claims.pop(0)
+            if self._connection.executemany(sql, parameters).rowcount != len(parameters):
+                raise Again
+
+    def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
+        if self._claims:
+            self.make_claims()
+        return self._connection.execute(sql, parameters)
 
     @property
     def next_leaf(self) -> int:
@@ -74,6 +113,11 @@ class Transaction:
     def write_leaf(self, draft: LeafDraft) -> int:
         """Append to the log; answers the leaf's index."""
         return self._chain.append(draft, self.now)
+
+
+class Again(Exception):
+    """The batch has to run again, each function under a savepoint: one raised after it had changed something, or a
+    claim met no row."""
 
 
 class _Job(Generic[T]):
@@ -102,17 +146,17 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="counterfoil-store-writer", daemon=True)
         self._thread.start()
 
-    async def submit(self, work: Callable[[Transaction], T]) -> T:
-        """Run ``work`` in a transaction and answer its result once that is durable.
+    def submit(self, work: Callable[[Transaction], T]) -> asyncio.Future[T]:
+        """Run ``work`` in a transaction; what is awaited is its result, once that is durable.
 
-        Raises what ``work`` raises, or StoreFailed where SQLite could not do it or could not commit.
+        It raises what ``work`` raises, or StoreFailed where SQLite could not do it or could not commit.
         """
         job = _Job(work, asyncio.get_running_loop())
         with self._door:
             if self._closing:
                 raise StoreFailed("The store is closed.", "Start Counterfoil again.")
             self._jobs.put(job)
-        return await job.future
+        return job.future
 
     def close(self) -> None:
         """Finish what was handed in, then close the connection. Blocks until done; a second call does nothing."""
@@ -143,7 +187,7 @@ class Writer:
         try:
             try:
                 self._commit(batch, savepoints=False)
-            except _NotAlone:
+            except Again:
                 self._commit(batch, savepoints=True)
         except Exception as error:
             for job in batch:
@@ -156,11 +200,11 @@ class Writer:
         if connection.in_transaction:  # a rollback that failed before
             connection.execute("ROLLBACK")
         try:
-            connection.execute("BEGIN IMMEDIATE")
             before = connection.total_changes
-            self._transaction.now = self._clock.now()
+            self._transaction.begin(self._clock.now(), careful=savepoints)
             for job in batch:
                 self._attempt(job, savepoints)
+            self._transaction.make_claims()
             changed = connection.total_changes != before or self._chain.mark != mark
             if changed:
                 self._chain.insert(connection)
@@ -180,15 +224,17 @@ class Writer:
         job.error = None
         if savepoints:
             connection.execute("SAVEPOINT job")
-        before = connection.total_changes
+        changes, claimed = connection.total_changes, self._transaction.claimed
         try:
             job.result = job.work(self._transaction)
+        except Again:
+            raise
         except Exception as error:
             if savepoints:
                 # SQLite gives up the whole transaction at some errors of the disk; this raises then.
                 connection.execute("ROLLBACK TO job")
-            elif connection.total_changes != before or isinstance(error, sqlite3.Error):
-                raise _NotAlone from error
+            elif self._changed_since(changes, claimed) or isinstance(error, sqlite3.Error):
+                raise Again from error
             self._chain.go_back(mark)
             job.error = error
             if isinstance(error, sqlite3.Error):
@@ -196,6 +242,9 @@ class Writer:
                 job.error.__cause__ = error
         if savepoints:
             connection.execute("RELEASE job")
+
+    def _changed_since(self, changes: int, claimed: int) -> bool:
+        return self._connection.total_changes != changes or self._transaction.claimed != claimed
 
     def _write_head(self) -> None:
         leaves, now = self._chain.mark[0], self._clock.now()
@@ -213,10 +262,6 @@ class Writer:
             # A closed loop refuses; nobody waits there any more, and what was committed stands.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, jobs)
-
-
-class _NotAlone(Exception):
-    """A function raised after it had changed something, with no savepoint to go back to."""
 
 
 def _resolve(jobs: list[_Job[Any]]) -> None:

@@ -49,7 +49,7 @@ async def test_T45_the_executor_counts_what_ran_by_itself(workshop: Workshop) ->
         ticket, order = await payment(workshop, handle, value)
         await workshop.executor.run(ticket.id, order)
         assert (await workshop.now(ticket)).state is state
-    edit(workshop, "UPDATE ticket SET planned = NULL WHERE operation = 'pay'")  # the store forgets
+    edit(workshop, "UPDATE ticket SET effect = NULL WHERE operation = 'pay'")  # the store forgets
     ticket, order = await payment(workshop, handle, "2.00")
     await workshop.executor.run(ticket.id, order)
     assert (await workshop.now(ticket)).state is State.NOT_EXECUTED

@@ -98,8 +98,8 @@ async def test_no_hot_verb_scans_a_table(path: Path, clock: HandClock, monkeypat
     scans = {}
     with closing(sqlite3.connect(path)) as connection:
         for sql in statements:
-            numbered = [int(number) for number in re.findall(r"\?(\d)", sql)]
-            blanks: Any = (None,) * max(numbered, default=sql.count("?"))
+            numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+            blanks: Any = (None,) * (max(numbered, default=0) + len(re.findall(r"\?(?!\d)", sql)))
             if ":" in sql:
                 blanks = dict.fromkeys(_names(sql), None)
             plan = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {sql}", blanks)]

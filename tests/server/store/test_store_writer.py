@@ -7,7 +7,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -36,7 +38,7 @@ class _Gate:
 
 async def _held(store: SQLiteStore) -> tuple[_Gate, asyncio.Task[None]]:
     gate = _Gate()
-    task = asyncio.create_task(store._write(gate))
+    task = asyncio.ensure_future(store._write(gate))
     await asyncio.to_thread(gate.reached.wait, 30)
     return gate, task
 
@@ -76,7 +78,7 @@ async def test_work_that_raises_takes_back_its_own_changes_and_leaves_and_no_oth
 
     gate, busy = await _held(store)
     calls = [
-        asyncio.create_task(call)
+        asyncio.ensure_future(call)
         for call in (
             store.append_leaf(leaf("first")), store._write(fails), store._write(only_a_leaf), store._write(broken),
             store.put_setting("kept", "x"), store.append_leaf(leaf("last")),
@@ -92,6 +94,61 @@ async def test_work_that_raises_takes_back_its_own_changes_and_leaves_and_no_oth
     assert [each.event for each in await store.leaves()] == ["first", "last"]
     check_chain(await store.leaves())
     await store.verify_log()
+
+
+def _claim(name: str, old: str = "value = 'free'") -> Callable[[Transaction], int]:
+    """Work that takes what is still free, and writes a leaf."""
+
+    def work(transaction: Transaction) -> int:
+        if not transaction.claim(f"UPDATE setting SET value = 'taken' WHERE name = ? AND {old}", (name,)):
+            raise UnknownName(name)
+        return transaction.write_leaf(leaf("claimed"))
+
+    return work
+
+
+async def _in_one_batch(store: SQLiteStore, *work: Callable[[Transaction], Any]) -> list[Any]:
+    gate, busy = await _held(store)
+    calls = [asyncio.ensure_future(store._write(each)) for each in work]
+    await asyncio.sleep(0)
+    gate.go.set()
+    await busy
+    return await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_claims_of_one_batch_are_each_answered_by_themselves(store: SQLiteStore) -> None:
+    """The first of each name meets a row; who comes later is refused, alone, and leaves no leaf."""
+    for name in "abc":
+        await store.put_setting(name, "free")
+    results = await _in_one_batch(store, *map(_claim, "abcab"))
+    assert [type(result) for result in results] == [int, int, int, UnknownName, UnknownName]
+    assert len(await store.leaves(after=-1)) == 3
+    await store.verify_log()
+
+
+async def test_a_claim_that_meets_nothing_spends_no_other(store: SQLiteStore) -> None:
+    for name in "ab":
+        await store.put_setting(name, "free")
+    results = await _in_one_batch(store, _claim("a"), _claim("c"), _claim("b", "value <> 'taken'"))
+    assert [type(result) for result in results] == [int, UnknownName, int]
+
+
+async def test_a_claim_is_seen_by_what_reads_after_it_in_the_same_batch(store: SQLiteStore) -> None:
+    await store.put_setting("a", "free")
+    results = await _in_one_batch(store, _claim("a"), lambda t: t.rows("SELECT value FROM setting WHERE name = 'a'"))
+    assert results == [0, [("taken",)]]
+
+
+async def test_work_that_raises_after_a_claim_takes_the_claim_back(store: SQLiteStore) -> None:
+    await store.put_setting("a", "free")
+
+    def work(transaction: Transaction) -> None:
+        _claim("a")(transaction)
+        raise UnknownName("a")
+
+    with pytest.raises(UnknownName):
+        await store._write(work)
+    assert await store.setting("a") == "free"
 
 
 def test_a_leaf_that_cannot_be_sealed_never_reaches_the_writer() -> None:

@@ -23,7 +23,7 @@ from counterfoil.store import (
     Step,
     StoredStatement,
 )
-from counterfoil.tickets import PLANNED, STOPPABLE, TRANSITIONS, Event, State, Ticket
+from counterfoil.tickets import COUNTED, STOPPABLE, TRANSITIONS, Event, State, Ticket
 from counterfoil_server.store import SQLiteStore
 
 LOG_KEY = bytes(range(32))
@@ -177,8 +177,9 @@ class World:
         tickets = await self.store.tickets(limit=10**6)
         for ticket in tickets:
             assert state_of_leaves(await self.store.leaves(ticket=ticket.id)) is ticket.state
-        for state, waiting, planned in self.store._readers.lookup("SELECT state, waiting, planned FROM ticket"):
-            assert (waiting, planned) == (State(state) in STOPPABLE or None, State(state) in PLANNED or None)
+        for name, effect in self.store._readers.lookup("SELECT state, effect FROM ticket"):
+            state = State(name)
+            assert effect == (1 if state in STOPPABLE else 2 if state in COUNTED else None)
         return len(tickets)
 
 
