@@ -33,6 +33,7 @@ class Goal:
 GOALS = {
     "read_ratio": Goal(1.10, True, "x of a bare server's call", "a plain read, p50"),
     "request_ratio": Goal(1.8, True, "x of a bare server's call", "a request, p50"),
+    "personal_read_ratio": Goal(1.0, True, "x of a bare call and two commits", "a read of one person's records, p50"),
     "request_commits": Goal(1, True, "durable commits", "a request"),
     "rss_ratio": Goal(1.35, True, "x of a bare server", "resident memory"),
     "start_ratio": Goal(1.8, True, "x of a bare server", "start to first answer"),
@@ -43,11 +44,12 @@ GOALS = {
 
 def main() -> None:
     """Measure everything and write it down."""
-    from bench import redemption, serving
+    from bench import personal, redemption, serving
 
     console = Console()
     console.print("In process ...")
     figures = asyncio.run(redemption.measure())
+    figures |= asyncio.run(personal.measure())
     console.print("Whole servers ...")
     figures |= asyncio.run(serving.measure())
     table = Table("figure", "what", "value", "goal", "")

@@ -15,6 +15,7 @@ import mcp_types as types
 import uvicorn
 from mcp.server.lowlevel.server import Server
 from pydantic import BaseModel
+from starlette.applications import Starlette
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk"))
 
@@ -25,8 +26,6 @@ import memberships  # noqa: F401
 import sign_in  # noqa: F401
 import store_credit  # noqa: F401
 from business import Business
-
-SHOP = Business(Path(os.environ["SUPPORT_DESK_DATABASE"]))
 
 
 class OpenDay(BaseModel):
@@ -43,29 +42,30 @@ class Hours(BaseModel):
     days: list[OpenDay]
 
 
-TOOLS = types.ListToolsResult.model_validate_json(Path(sys.argv[2]).read_bytes())
+def bare_app(database: Path, tools: types.ListToolsResult) -> Starlette:
+    """The bare server over a shop's database; ``tools`` are the desk's, as its own server lists them."""
+    shop = Business(database)
 
+    async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
+        return tools
 
-async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
-    """The desk's tools, as its own server listed them."""
-    return TOOLS
+    async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        if params.name != "opening_hours":
+            raise ValueError("only opening_hours is measured")
+        days = [OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in shop.opening_hours()]
+        structured = Hours(days=days).model_dump(mode="json")
+        return types.CallToolResult(
+            content=[types.TextContent(type="text", text=json.dumps(structured))], structured_content=structured
+        )
 
-
-async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-    """The result of ``opening_hours``, as the shop's records have it now."""
-    if params.name != "opening_hours":
-        raise ValueError("only opening_hours is measured")
-    hours = Hours(days=[OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in SHOP.opening_hours()])
-    structured = hours.model_dump(mode="json")
-    return types.CallToolResult(
-        content=[types.TextContent(type="text", text=json.dumps(structured))], structured_content=structured
-    )
+    server = Server("bare", on_list_tools=list_tools, on_call_tool=call_tool)
+    return server.streamable_http_app(json_response=True, stateless_http=True)
 
 
 def main() -> None:
     """Serve on the port given; the second argument is a file with the result of tools/list."""
-    server = Server("bare", on_list_tools=list_tools, on_call_tool=call_tool)
-    app = server.streamable_http_app(json_response=True, stateless_http=True)
+    tools = types.ListToolsResult.model_validate_json(Path(sys.argv[2]).read_bytes())
+    app = bare_app(Path(os.environ["SUPPORT_DESK_DATABASE"]), tools)
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
 
 

@@ -45,7 +45,7 @@ class AccessVerbs(Door):
         """
         self.require_isolation(actor)
         await self.conversation(principal, handle)
-        grants = await self.judge.live_grants(principal, handle, self.store.now())
+        grants = await self.judge.grants.live(principal, handle, self.store.now())
         if len({grant.account for grant in grants}) > 1:
             raise NoAccess(
                 "The records of more than one account are open to this conversation.",

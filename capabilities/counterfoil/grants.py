@@ -1,9 +1,10 @@
 """Grants: one account's records, or what policy lets run unattended on it, opened to one conversation for a while.
 
 A grant is no record of its own. It *is* an executed ticket of the operation ``access``, and is worth what the people
-who signed that ticket are worth: whoever relies on one verifies their signatures again. So a row in a database opens
-nothing, and what a grant is for cannot be moved to another account, principal or conversation (invariant 4). It ends
-by itself fifteen minutes after the last signature, or when anything that covers its ticket is revoked or suspended.
+who signed that ticket are worth: whoever relies on one verifies what they signed (``granted.py``). So a row in a
+database opens nothing, and what a grant is for cannot be moved to another account, principal or conversation
+(invariant 4). It ends by itself fifteen minutes after the last signature, or when anything that covers its ticket is
+revoked or suspended.
 """
 
 from __future__ import annotations

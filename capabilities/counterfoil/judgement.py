@@ -1,7 +1,8 @@
 """May this ticket run now? The one place where evidence, requirements, policy and stored records are put together.
 
-Everything is read afresh and verified afresh: the roster's chains, the people's signatures, the leaf that pinned the
-envelope. Any error means no (invariant 12).
+Everything is read afresh and verified afresh: the people's signatures, the leaf that pinned the envelope. Of the roster
+and of grants, what was verified is used again while every byte that it was made of is the same. Any error means no
+(invariant 12).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -29,17 +29,17 @@ from counterfoil.errors import (
     WrongState,
 )
 from counterfoil.evidence import Evidence, SignedStatement, evidence_of, met, with_wait
-from counterfoil.grants import Grant, covers, grant_of
+from counterfoil.granted import Grants
+from counterfoil.grants import covers
 from counterfoil.leaves import STATEMENT
-from counterfoil.log import GENESIS, GROUP, check_link, group_salt
+from counterfoil.log import GENESIS, GROUP, Leaf, check_link, group_salt
 from counterfoil.operations import RECEIPT, Operation
 from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.roster import Roster, RosterTrust, verify_roster
 from counterfoil.rungs import Rung
-from counterfoil.scopes import scopes_of
 from counterfoil.statements import Assertion
 from counterfoil.store import Counters, Store, StoredStatement
-from counterfoil.tickets import ACCESS, COUNTED, PLANNED, UNDOABLE, Envelope, State, Ticket, state_told
+from counterfoil.tickets import COUNTED, PLANNED, UNDOABLE, Envelope, State, Ticket, state_told
 from counterfoil.values import Account, Facts, NotExecuted, style_of
 
 COUNTER_WINDOW = 86400
@@ -101,6 +101,7 @@ class Judge:
         self._log_key = log_key
         self._roster: tuple[str, Roster] | None = None
         self._told: tuple[tuple[int, int], Roster] | None = None
+        self.grants = Grants(self)
 
     def believing(self, outcome_of: OutcomeOf) -> Judge:
         """The same judge, asking somebody else how a ticket that is to be undone ended."""
@@ -118,7 +119,7 @@ class Judge:
     async def roster(self) -> Roster:
         """The verified roster; verified again whenever a stored byte of it changed."""
         records, enrolments = await self.store.roster_records(), await self.store.enrolments()
-        fingerprint = digest("counterfoil-roster", canonical([records, enrolments]))
+        fingerprint = digest("counterfoil-roster", "\n".join((*records, "", *enrolments)).encode())
         if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
             self._roster = (fingerprint, verify_roster(records, enrolments, self.trust))
         return self._roster[1]
@@ -193,19 +194,26 @@ class Judge:
 
     async def evidence(self, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:
         """What people proved about the ticket; raises StatementRefused or RosterRefused if anything does not hold."""
+        return self.evidence_under(await self.roster(), ticket, statements)
+
+    def evidence_under(self, roster: Roster, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:
+        """Like :meth:`evidence`, by a roster that was verified."""
         envelope = ticket.envelope
         return evidence_of(
             [signed_statement(stored) for stored in statements],
             envelope=envelope,
             envelope_bytes=ticket.envelope_bytes,
             display_of=self.display_digests(envelope),
-            roster=await self.roster(),
+            roster=roster,
             party=self._trust.party,
         )
 
     async def check_untouched(self, ticket: Ticket) -> None:
         """Raise :class:`TamperDetected` unless the envelope is the one whose digest was chained into the log (T40)."""
-        found = await self.store.request_leaf(ticket.id)
+        self.check_recorded(ticket, await self.store.request_leaf(ticket.id))
+
+    def check_recorded(self, ticket: Ticket, found: tuple[Leaf, bytes] | None) -> None:
+        """Like :meth:`check_untouched`; ``found`` is the leaf of the request, and the MAC before it."""
         if found is None or found[0].opening is None:
             raise TamperDetected()
         leaf, previous = found
@@ -315,38 +323,6 @@ class Judge:
         )
         return self.policy.unattended(question), question
 
-    async def live_grants(self, principal: str, conversation: str, now: int) -> list[Grant]:
-        """The grants of this principal's conversation that still hold, the newest first. Never raises a refusal."""
-        found: list[Grant] = []
-        for ticket in await self.store.accesses(principal=principal, conversation=conversation):
-            with suppress(CounterfoilError):
-                found.append(await self.grant(ticket.id, now))
-        return found
-
-    async def grant_for(self, envelope: Envelope, now: int) -> Grant | None:
-        """The live grant of the request's own conversation for its own account, or None (T44)."""
-        if envelope.conversation is None or envelope.account is None:
-            return None
-        grants = await self.live_grants(envelope.principal, envelope.conversation, now)
-        return next((grant for grant in grants if grant.account == envelope.account), None)
-
-    async def grant(self, access: str, at: int) -> Grant:
-        """Verify an access as the grant that it is at the time ``at``; raises a refusal where it does not hold."""
-        ticket = await self.store.ticket(access)
-        if ticket is None or ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
-            raise NoAccess()
-        await self.check_untouched(ticket)
-        evidence = await self.evidence(ticket, await self.store.statements(ticket.id))
-        redeemed_at = ticket.redeemed_at or 0
-        grant = grant_of(ticket.envelope, evidence, redeemed_at=redeemed_at, now=at)
-        reached = with_wait(evidence, redeemed_at)
-        verdict, _ = await self.allows(ticket.envelope, ticket.envelope.fact_values or {}, reached, at)
-        if not verdict.allowed:
-            raise NoAccess()
-        if await self.store.suspensions(scopes_of(ticket.envelope, people=evidence.people)):
-            raise NoAccess()
-        return grant
-
     async def may_run(self, ticket: Ticket, now: int) -> Judgement:
         """Whether the ticket may be minted for and redeemed at ``now``; raises a refusal if not."""
         await self.check_untouched(ticket)
@@ -365,7 +341,7 @@ class Judge:
         return Judgement(evidence, reached, len(statements), counters, _currency(asked), now - COUNTER_WINDOW)
 
     async def _may_run_unattended(self, envelope: Envelope, statements: int, now: int) -> Judgement:
-        grant = await self.grant(envelope.grant or "", now)
+        grant = await self.grants.grant(envelope.grant or "", now)
         if not covers(grant, envelope):
             raise NoAccess()
         verdict, asked = await self.allows_unattended(envelope, envelope.fact_values or {}, now)

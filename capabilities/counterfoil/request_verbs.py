@@ -138,7 +138,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         """Why nobody can approve the ticket, where its requester may know that: with a live grant for the account."""
         if ticket.refusal is None or ticket.conversation is None:
             return None
-        return ticket.refusal if await self.judge.grant_for(ticket.envelope, self.store.now()) else None
+        return ticket.refusal if await self.judge.grants.behind(ticket.envelope, self.store.now()) else None
 
     async def _unattended(self, envelope: Envelope, operation: Operation[Any, Any]) -> Grant | None:
         """The grant under which the request may run without anybody's signature, if there is one and policy agrees.
@@ -148,7 +148,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         now = self.store.now()
         if not self.judge.policy.may_run_alone(operation.name):
             return None
-        grant = await self.judge.grant_for(envelope, now)
+        grant = await self.judge.grants.behind(envelope, now)
         if grant is None or operation.name == ACCESS:
             return None
         facts = envelope.fact_values or {}

@@ -197,9 +197,50 @@ async def test_a_policy_that_no_longer_opens_records_ends_grants(world: World) -
         await stricter.access(AGENT, handle)
 
 
+def dump(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return list(connection.iterdump())
+
+
 def edit(path: Path, sql: str) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(sql)
+
+
+EDITS = {
+    "a statement": "UPDATE statement SET statement = CAST(replace(CAST(statement AS TEXT), 'grant', 'admit') AS BLOB)",
+    "a signature": 'UPDATE statement SET assertion = replace(assertion, \'"signature":"\', \'"signature":"AAAA\')',
+    "no statement": "DELETE FROM statement",
+    "the envelope's leaf": "UPDATE leaf SET mac = zeroblob(32) WHERE event = 'request'",
+    "no leaf": "DELETE FROM leaf WHERE event = 'request'",
+    "the account": "UPDATE ticket SET account = 'A-2'",
+    "the principal": "UPDATE ticket SET principal = 'other'",
+    "when it began": "UPDATE ticket SET redeemed_at = 1",
+    "a roster record": "UPDATE roster_record SET record = record || 'A' WHERE version = 1",
+    "an enrolment": "DELETE FROM enrolment",
+}
+
+
+@pytest.mark.parametrize("edited", EDITS)
+async def test_T40_a_grant_in_use_ends_with_any_byte_that_it_rests_on(world: World, edited: str) -> None:
+    handle = await chat(world)
+    await opened(world, handle)
+    await world.authority.access(AGENT, handle)
+    before = dump(world.path)
+    edit(world.path, EDITS[edited])
+    assert dump(world.path) != before
+    for principal in (AGENT, "other"):
+        with pytest.raises(CounterfoilError):
+            await world.authority.access(principal, handle)
+
+
+async def test_a_grant_in_use_is_not_verified_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = await chat(world)
+    await opened(world, handle)
+    await world.authority.access(AGENT, handle)
+    with monkeypatch.context() as patch:
+        patch.delattr(world.authority.judge.__class__, "evidence_under")
+        await world.authority.access(AGENT, handle)
 
 
 @pytest.mark.parametrize("column", ["state", "account", "conversation", "principal", "redeemed_at"])

@@ -780,7 +780,7 @@ REMOVALS = (
         "T44",
         "a grant is for its own account",
         (
-            CORE + "judgement.py",
+            CORE + "granted.py",
             "return next((grant for grant in grants if grant.account == envelope.account), None)",
             "return next(iter(grants), None)",
         ),

@@ -165,7 +165,7 @@ class Executor:
         if effect is None or effect.event != Event.REPORT_EXECUTED.value:
             raise OrderRefused("The access under which it was asked for was never carried out.")
         try:
-            return await self.judge.grant(envelope.grant, at)
+            return await self.judge.grants.grant(envelope.grant, at)
         except CounterfoilError as error:
             raise OrderRefused(f"The access under which it was asked for does not hold. {error.happened}") from None
 

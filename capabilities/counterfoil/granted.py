@@ -1,0 +1,98 @@
+"""Which grants hold at this moment (``grants.py`` says what one is).
+
+All that a grant rests on is read at every use: the ticket's row, the leaf that pinned its envelope, what was signed,
+the roster, suspensions. Verifying is a function of these bytes alone, so what was verified is kept, with the bytes it
+was made of, and used again only while every one of them is the same.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from counterfoil.errors import CounterfoilError, NoAccess
+from counterfoil.evidence import Evidence, with_wait
+from counterfoil.grants import Grant, grant_of
+from counterfoil.log import Leaf
+from counterfoil.roster import Roster
+from counterfoil.scopes import scopes_of
+from counterfoil.store import StoredStatement
+from counterfoil.tickets import ACCESS, Envelope, State, Ticket
+
+if TYPE_CHECKING:
+    from counterfoil.judgement import Judge
+
+KEPT = 1000
+"""Grants whose verification is kept; the one that was kept longest makes room."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Verified:
+    """What the bytes prove, and the bytes."""
+
+    ticket: Ticket
+    leaf: tuple[Leaf, bytes] | None
+    statements: list[StoredStatement]
+    roster: Roster
+    envelope: Envelope
+    evidence: Evidence
+
+    def is_of(
+        self, ticket: Ticket, leaf: tuple[Leaf, bytes] | None, statements: list[StoredStatement], roster: Roster
+    ) -> bool:
+        """Whether it was made of these."""
+        return roster is self.roster and (ticket, leaf, statements) == (self.ticket, self.leaf, self.statements)
+
+
+class Grants:
+    """Finds and verifies grants, by the rules of a judge."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._kept: dict[str, _Verified] = {}
+
+    async def live(self, principal: str, conversation: str, now: int) -> list[Grant]:
+        """The grants of this principal's conversation that still hold, the newest first. Never raises a refusal."""
+        found: list[Grant] = []
+        for ticket in await self._judge.store.accesses(principal=principal, conversation=conversation):
+            with suppress(CounterfoilError):
+                found.append(await self.grant(ticket.id, now))
+        return found
+
+    async def behind(self, envelope: Envelope, now: int) -> Grant | None:
+        """The live grant of the request's own conversation for its own account, or None (T44)."""
+        if envelope.conversation is None or envelope.account is None:
+            return None
+        grants = await self.live(envelope.principal, envelope.conversation, now)
+        return next((grant for grant in grants if grant.account == envelope.account), None)
+
+    async def grant(self, access: str, at: int) -> Grant:
+        """The grant that an access is at the time ``at``; raises a refusal where it does not hold."""
+        judge = self._judge
+        ticket = await judge.store.ticket(access)
+        if ticket is None or ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
+            raise NoAccess()
+        verified = await self._verified(ticket)
+        envelope, evidence, redeemed_at = verified.envelope, verified.evidence, ticket.redeemed_at or 0
+        grant = grant_of(envelope, evidence, redeemed_at=redeemed_at, now=at)
+        verdict, _ = await judge.allows(envelope, envelope.fact_values or {}, with_wait(evidence, redeemed_at), at)
+        if not verdict.allowed:
+            raise NoAccess()
+        if await judge.store.suspensions(scopes_of(envelope, people=evidence.people)):
+            raise NoAccess()
+        return grant
+
+    async def _verified(self, ticket: Ticket) -> _Verified:
+        judge = self._judge
+        leaf, statements = await judge.store.request_leaf(ticket.id), await judge.store.statements(ticket.id)
+        roster = await judge.roster()
+        kept = self._kept.get(ticket.id)
+        if kept is not None and kept.is_of(ticket, leaf, statements, roster):
+            return kept
+        judge.check_recorded(ticket, leaf)
+        evidence = judge.evidence_under(roster, ticket, statements)
+        kept = self._kept[ticket.id] = _Verified(ticket, leaf, statements, roster, ticket.envelope, evidence)
+        while len(self._kept) > KEPT:
+            del self._kept[next(iter(self._kept))]
+        return kept
