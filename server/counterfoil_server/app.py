@@ -150,7 +150,7 @@ def _wire(
         issuer=configuration.issuer,
         judge=Judge(
             desk=judge.desk,
-            policy=judge.policy,
+            policy=configuration.load_policy(),
             store=store,
             trust=judge.trust,
             log_key=keys.secrets.log,

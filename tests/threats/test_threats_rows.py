@@ -23,7 +23,7 @@ from counterfoil_server.testing import PageRefused
 from stories.running_desk import MovableClock
 from threats.siege import REFUSED, Prepared, Siege, besieged, refused
 
-SET_BACK = "UPDATE ticket SET state = 'approved', waiting = 1, redeemed_at = NULL, ended_at = NULL, outcome = NULL"
+SET_BACK = "UPDATE ticket SET state = 'approved', effect = 1, redeemed_at = NULL, ended_at = NULL, outcome = NULL"
 
 
 async def test_T38_a_strangers_text_taints_whoever_read_it_and_stays(prepared: Prepared, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ async def test_T41_the_executor_asks_its_own_policy(prepared: Prepared, tmp_path
     async with besieged(prepared, tmp_path, clock=clock, policy=weak) as siege:
         asked = await siege.credit("80.00")
         assert await siege.approved(asked)
-        siege.edit("UPDATE ticket SET state = 'executing', waiting = NULL, redeemed_at = approved_at")
+        siege.edit("UPDATE ticket SET state = 'executing', effect = 2, redeemed_at = approved_at")
     # As after a crash, the order that was redeemed is handed to the executor, whose policy is the proper one.
     async with besieged(prepared, tmp_path, clock=clock) as siege:
         await siege.as_requester_of(asked)
