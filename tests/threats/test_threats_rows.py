@@ -169,7 +169,7 @@ async def test_T42_a_ticket_that_ran_does_not_run_again_whoever_says_so(siege: S
     await siege.stolen_order(asked)
     # Under a new name, with the genuine evidence of the old one.
     fresh = new_ticket_id()
-    columns = "state, principal, account, operation, delivery, requested_at, expires_at, dedupe, request_leaf, waiting"
+    columns = "state, principal, account, operation, delivery, requested_at, expires_at, dedupe, request_leaf, effect"
     siege.edit(f"INSERT INTO ticket (id, {columns}) SELECT ?, {columns} FROM ticket", fresh)
     number = "(SELECT max(number) FROM ticket)"
     siege.edit(f"INSERT INTO envelope SELECT {number}, body FROM envelope")
