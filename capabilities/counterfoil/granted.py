@@ -1,8 +1,9 @@
 """Which grants hold at this moment (``grants.py`` says what one is).
 
 All that a grant rests on is read at every use: the ticket's row, the leaf that pinned its envelope, what was signed,
-the roster, suspensions. Verifying is a function of these bytes alone, so what was verified is kept, with the bytes it
-was made of, and used again only while every one of them is the same.
+the roster, suspensions. Verifying is a function of these bytes alone, and so is the policy's answer unless it counts
+what happened before; so the result is kept, with the bytes it was made of, and used again only while every one of them
+is the same.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class _Verified:
     roster: Roster
     envelope: Envelope
     evidence: Evidence
+    verdict: bool | None
+    """What policy says of it; None where that depends on what happened before, and is asked each time."""
 
     def is_of(
         self, ticket: Ticket, leaf: tuple[Leaf, bytes] | None, statements: list[StoredStatement], roster: Roster
@@ -57,7 +60,7 @@ class Grants:
         found: list[Grant] = []
         for ticket in await self._judge.store.accesses(principal=principal, conversation=conversation):
             with suppress(CounterfoilError):
-                found.append(await self.grant(ticket.id, now))
+                found.append(await self._of(ticket, now))
         return found
 
     async def behind(self, envelope: Envelope, now: int) -> Grant | None:
@@ -69,21 +72,34 @@ class Grants:
 
     async def grant(self, access: str, at: int) -> Grant:
         """The grant that an access is at the time ``at``; raises a refusal where it does not hold."""
-        judge = self._judge
-        ticket = await judge.store.ticket(access)
-        if ticket is None or ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
+        ticket = await self._judge.store.ticket(access)
+        if ticket is None:
             raise NoAccess()
-        verified = await self._verified(ticket)
+        return await self._of(ticket, at)
+
+    async def _of(self, ticket: Ticket, at: int) -> Grant:
+        """The grant that the stored ticket is."""
+        judge = self._judge
+        if ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
+            raise NoAccess()
+        verified = await self._verified(ticket, at)
         envelope, evidence, redeemed_at = verified.envelope, verified.evidence, ticket.redeemed_at or 0
         grant = grant_of(envelope, evidence, redeemed_at=redeemed_at, now=at)
-        verdict, _ = await judge.allows(envelope, envelope.fact_values or {}, with_wait(evidence, redeemed_at), at)
-        if not verdict.allowed:
+        allowed = verified.verdict
+        if allowed is None:
+            allowed = await self._allowed(ticket, envelope, evidence, at)
+        if not allowed:
             raise NoAccess()
         if await judge.store.suspensions(scopes_of(envelope, people=evidence.people)):
             raise NoAccess()
         return grant
 
-    async def _verified(self, ticket: Ticket) -> _Verified:
+    async def _allowed(self, ticket: Ticket, envelope: Envelope, evidence: Evidence, at: int) -> bool:
+        reached = with_wait(evidence, ticket.redeemed_at or 0)
+        verdict, _ = await self._judge.allows(envelope, envelope.fact_values or {}, reached, at)
+        return verdict.allowed
+
+    async def _verified(self, ticket: Ticket, at: int) -> _Verified:
         judge = self._judge
         leaf, statements = await judge.store.request_leaf(ticket.id), await judge.store.statements(ticket.id)
         roster = await judge.roster()
@@ -91,8 +107,9 @@ class Grants:
         if kept is not None and kept.is_of(ticket, leaf, statements, roster):
             return kept
         judge.check_recorded(ticket, leaf)
-        evidence = judge.evidence_under(roster, ticket, statements)
-        kept = self._kept[ticket.id] = _Verified(ticket, leaf, statements, roster, ticket.envelope, evidence)
+        envelope, evidence = ticket.envelope, judge.evidence_under(roster, ticket, statements)
+        verdict = None if judge.policy.counts(ACCESS) else await self._allowed(ticket, envelope, evidence, at)
+        kept = self._kept[ticket.id] = _Verified(ticket, leaf, statements, roster, envelope, evidence, verdict)
         while len(self._kept) > KEPT:
             del self._kept[next(iter(self._kept))]
         return kept

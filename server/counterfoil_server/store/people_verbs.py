@@ -120,7 +120,7 @@ class PeopleVerbs(Verbs):
 
     async def roster_records(self) -> list[str]:
         """In order of version."""
-        return [row[0] for row in await self._readers.query("SELECT record FROM roster_record ORDER BY version")]
+        return [row[0] for row in self._readers.lookup("SELECT record FROM roster_record ORDER BY version")]
 
     async def roster_size(self) -> tuple[int, int]:
         """Of records and enrolments."""
@@ -144,7 +144,7 @@ class PeopleVerbs(Verbs):
 
     async def enrolments(self) -> list[str]:
         """In order."""
-        return [row[0] for row in await self._readers.query("SELECT record FROM enrolment ORDER BY number")]
+        return [row[0] for row in self._readers.lookup("SELECT record FROM enrolment ORDER BY number")]
 
     async def start_conversation(self, conversation: Conversation, *, at_most: int) -> None:
         """Remember it; raises TooManyRequests where the principal has ``at_most`` that have not expired."""
