@@ -243,6 +243,20 @@ async def test_a_grant_in_use_is_not_verified_twice(world: World, monkeypatch: p
         await world.authority.access(AGENT, handle)
 
 
+async def test_a_policy_that_counts_is_asked_at_every_use_of_a_grant(world: World) -> None:
+    one_at_a_time = """
+        @id("One conversation a day.")
+        forbid (principal, action == Action::"access", resource) when { context.counters.count_24h > 1 };
+    """
+    handle = await chat(world)
+    await opened(world, handle)
+    stricter = world.with_policy(POLICY + one_at_a_time)
+    await stricter.access(AGENT, handle)
+    await opened(world, await chat(world))
+    with pytest.raises(NoAccess):
+        await stricter.access(AGENT, handle)
+
+
 @pytest.mark.parametrize("column", ["state", "account", "conversation", "principal", "redeemed_at"])
 async def test_T40_a_row_in_the_database_opens_nothing(world: World, column: str) -> None:
     handle, other = await chat(world), await chat(world)
