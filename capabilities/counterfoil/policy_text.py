@@ -27,6 +27,9 @@ from counterfoil.monotone import check_monotone, parts
 TOKEN = re.compile(r'//[^\n]*|"(?:\\.|[^"\\])*"|;|\S', re.DOTALL)
 """Enough of Cedar's grammar to find where policies begin: comments, strings, and the semicolon that ends a policy."""
 
+UNDECLARED = re.compile(r"attribute `(arguments|facts)\.([^`]+)` on entity type `([^`]+)` not found")
+"""How Cedar's validator says that an operation has no such argument or fact."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -79,7 +82,7 @@ def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resou
     policies = tuple(sorted(tree.static_policies.values(), key=lambda policy: (len(policy.id), policy.id)))
     for policy in policies:
         _check_action(policy, resources, _where(policy, lines, source))
-    _validate(text, schema, {policy.id: _where(policy, lines, source) for policy in policies}, source)
+    _validate(text, schema, resources, {policy.id: _where(policy, lines, source) for policy in policies}, source)
     for policy in policies:
         _check_has(policy, resources, _where(policy, lines, source))
         check_monotone(policy, _where(policy, lines, source))
@@ -130,23 +133,40 @@ def _check_action(policy: pst.Template, resources: Mapping[str, Resource], where
             )
 
 
-def _validate(text: str, schema: cedarpy.Schema, where: Mapping[str, str], source: str) -> None:
+def _validate(
+    text: str, schema: cedarpy.Schema, resources: Mapping[str, Resource], where: Mapping[str, str], source: str
+) -> None:
     result = cedarpy.validate_policies(text, schema)
     if result.validation_passed and not result.errors:
         return
     for error in result.errors:
         mistake = error.error.removeprefix(f"for policy `{error.policy_id}`, ")
         raise PolicyError(
-            f"{where.get(error.policy_id, source)} does not fit the desk: {_sentence(mistake)}", _remedy(mistake)
+            f"{where.get(error.policy_id, source)} does not fit the desk: {_sentence(mistake)}",
+            _remedy(mistake, resources),
         )
     raise PolicyError(f"{source} does not fit the desk.")
 
 
-def _remedy(mistake: str) -> str | None:
+def _remedy(mistake: str, resources: Mapping[str, Resource]) -> str | None:
     if "optional attribute" in mistake:
         return "Ask first whether it is there, as in: resource.facts has guard && resource.facts.guard == …."
     if '/unattended" not found' in mistake:
         return 'Evidence exists only when executing: name that action alone, as in action == Action::"<operation>".'
+    if found := UNDECLARED.search(mistake):
+        whole, wrong, entity_type = found.groups()
+        for each in resources.values():
+            if each.entity_type == entity_type:
+                shape = each.facts if whole == "facts" else each.arguments
+                names = ", ".join(attribute.name for attribute in shape.attributes) or "none"
+                return (
+                    f"The {whole} of {each.operation} are: {names}. Correct the name, or declare it there; a rule that "
+                    f"speaks of other operations as well can ask first: resource.{whole} has {wrong} && …."
+                )
+    if "counters.total_24h" in mistake:
+        return 'Say which amount is added up, as in @desk.operation(counts="amount"); or limit counters.count_24h.'
+    if "in context for" in mistake:
+        return "Correct the name: roles are those of the desk; the reference of policies has the other words."
     return None
 
 

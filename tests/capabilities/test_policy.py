@@ -326,6 +326,23 @@ def test_autonomy_comes_only_from_the_unattended_action(policy: Policy) -> None:
     assert not load(permit("true")).unattended(asked("5.00")).allowed
 
 
+def test_a_name_that_an_operation_does_not_declare_is_answered_with_those_that_it_does() -> None:
+    with pytest.raises(PolicyError) as caught:
+        load(permit("resource.facts.frauds > 3"))
+    assert caught.value.remedy.startswith("The facts of refund are: ")
+    assert "fraud" in caught.value.remedy
+    assert "resource.facts has frauds && …" in caught.value.remedy
+    with pytest.raises(PolicyError, match=r"staff\.finnance") as caught:
+        load(permit("context.staff.finnance >= 1"))
+    assert "roles are those of the desk" in caught.value.remedy
+
+
+def test_a_limit_on_a_sum_that_nothing_adds_up_says_how_to_add_it_up() -> None:
+    with pytest.raises(PolicyError, match="total_24h") as caught:
+        load(permit('context.counters.total_24h.lessThan(decimal("5.00"))', "close_account"))
+    assert "counts=" in caught.value.remedy
+
+
 def test_one_permit_may_name_both_actions_when_it_speaks_of_no_evidence() -> None:
     both = 'permit(principal, action in [Action::"refund", Action::"refund/unattended"], resource)'
     policy = load(f"{both} when {{ !context.tainted }};")

@@ -183,10 +183,10 @@ ROWS: dict[str, Row] = {
         'permit (principal, action == Action::"pya", resource);', 'names Action::"pya"', "Use one of: pay"
     ),
     "unknown argument": policy(
-        HEAD + "\nwhen { resource.arguments.sum == 1 };", "`arguments.sum`", "Correct the policy"
+        HEAD + "\nwhen { resource.arguments.sum == 1 };", "`arguments.sum`", "The arguments of pay are: "
     ),
-    "unknown fact": policy(HEAD + "\nwhen { resource.facts.locked };", "`facts.locked`", "Correct the policy"),
-    "unknown role": policy(HEAD + "\nwhen { context.staff.legal >= 1 };", "`staff.legal`", "Correct the policy"),
+    "unknown fact": policy(HEAD + "\nwhen { resource.facts.locked };", "`facts.locked`", "The facts of pay are: "),
+    "unknown role": policy(HEAD + "\nwhen { context.staff.legal >= 1 };", "`staff.legal`", "Correct the name"),
     "wrong types": policy(HEAD + '\nwhen { context.holder_passkey == "yes" };', "does not fit", "Correct the policy"),
     "optional fact": policy(HEAD + '\nwhen { resource.facts.guard == "1" };', "optional attribute", "Ask first"),
     "question for no fact": policy(
