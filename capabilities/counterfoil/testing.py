@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ToolRefused,
         money,
         open_desk,
+        policy_cases,
     )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ToolRefused",
     "money",
     "open_desk",
+    "policy_cases",
 ]
 
 SERVER = "counterfoil_server.testing"

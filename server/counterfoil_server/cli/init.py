@@ -20,6 +20,8 @@ FILES = {
     "policy_cases.toml": "what the policy is expected to say",
     "counterfoil.toml": "the settings",
     "test_desk.py": "tests of the desk and of the policy",
+    "conftest.py": "what each test gets: the desk, opened for it alone",
+    "pytest.ini": "how the tests are run",
     ".gitignore": "keeps keys and state out of version control",
 }
 """What is written, and what each is for, in the order in which to read them."""

@@ -13,6 +13,7 @@ from counterfoil.policy_cases import FILE_NAME, Judged, alternatives, judge, rea
 from counterfoil_server.cli.console import Output, counted
 from counterfoil_server.cli.exit_codes import FOUND, OK
 from counterfoil_server.cli.session import Session, with_session
+from counterfoil_server.config import Configuration
 
 
 def register(group: typer.Typer) -> None:
@@ -28,15 +29,19 @@ def ask_cases(
     ] = None,
 ) -> int:
     """Ask the policy a table of cases and compare its answers with those expected; exits with 3 if one differs."""
-    configuration = session.configuration
-    policy = configuration.load_policy()
-    path = Path(file) if file is not None else (configuration.folder / configuration.settings.policy).parent / FILE_NAME
-    cases = read_cases(_text(path), policy.desk, source=str(path))
-    judged = [judge(policy, case) for case in cases]
+    judged = judged_cases(session.configuration, None if file is None else Path(file))
     failed = sum(not each.passed for each in judged)
     answer = {"cases": [_to_dict(each) for each in judged], "passed": len(judged) - failed, "failed": failed}
     session.output.answer(answer, lambda: _show(session.output, judged, failed))
     return FOUND if failed else OK
+
+
+def judged_cases(configuration: Configuration, file: Path | None = None) -> list[Judged]:
+    """What the policy says to the cases of ``file``, or of the file beside the policy; raises :class:`CasesError`."""
+    policy = configuration.load_policy()
+    path = file or (configuration.folder / configuration.settings.policy).parent / FILE_NAME
+    cases = read_cases(_text(path), policy.desk, source=str(path))
+    return [judge(policy, case) for case in cases]
 
 
 def _text(path: Path) -> str:

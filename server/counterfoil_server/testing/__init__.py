@@ -10,6 +10,7 @@ from counterfoil_server.testing.clock import Clock
 from counterfoil_server.testing.desk import OpenDesk, open_desk
 from counterfoil_server.testing.mailbox import Mailbox, NoMessage
 from counterfoil_server.testing.person import Person
+from counterfoil_server.testing.policy import policy_cases
 from counterfoil_server.testing.ticket import Ticket
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "ToolRefused",
     "money",
     "open_desk",
+    "policy_cases",
 ]

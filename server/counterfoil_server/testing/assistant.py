@@ -45,8 +45,8 @@ class Answer:
 class ToolRefused(Exception):
     """A tool refused. ``words``: what the model is told; ``code``: the refusal's stable code, where it has one."""
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer.words)
+    def __init__(self, tool: str, answer: Answer) -> None:
+        super().__init__(f"{tool}: {answer.words}")
         self.words = answer.words
         self.code = answer.code
 
@@ -160,7 +160,7 @@ class Assistant:
         await self._caught_up()
         answer = await self.call(tool, **arguments)
         if not answer.ok:
-            raise ToolRefused(answer)
+            raise ToolRefused(tool, answer)
         return answer
 
 

@@ -199,6 +199,9 @@ class PageClient:
 
     def _page(self, response: httpx2.Response) -> Page:
         self.page = Page(response.text)
+        if (elsewhere := response.headers.get("location")) is not None:
+            words = f"there is nothing to decide here at present; the page leads on to {elsewhere}"
+            raise PageRefused(response.status_code, words)
         if response.status_code != 200:
             raise PageRefused(response.status_code, self.page.text)
         return self.page

@@ -62,7 +62,7 @@ def test_its_own_tests_pass(starter: Path) -> None:
         cwd=starter, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "13 passed" in done.stdout
+    assert "14 passed" in done.stdout
 
 
 def test_it_passes_the_strict_type_checker(starter: Path) -> None:
@@ -70,7 +70,7 @@ def test_it_passes_the_strict_type_checker(starter: Path) -> None:
     done = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", str(cache),
-            "desk.py", "test_desk.py",
+            "desk.py", "conftest.py", "test_desk.py",
         ],
         cwd=starter, capture_output=True, text=True, timeout=300,
     )  # fmt: skip

@@ -91,6 +91,14 @@ async def test_what_policy_refuses_can_be_read_and_never_approved(desk: OpenDesk
         await ada.approves(asked)
 
 
+async def test_whoever_comes_after_the_decision_is_told_that_there_is_nothing_to_decide(desk: OpenDesk) -> None:
+    ada, kim = await desk.enrol("Ada", account="M-1"), await desk.enrol("Kim", role="front")
+    asked = await desk.ai.request("credit", account="M-1", amount=money("60.00"))
+    await ada.declines(asked)
+    with pytest.raises(PageRefused, match="nothing to decide here at present; the page leads on to /done"):
+        await kim.approves(asked)
+
+
 async def test_the_ai_redeems_what_it_is_to_collect(desk: OpenDesk, gym: Gym) -> None:
     ada = await desk.enrol("Ada", account="M-1")
     asked = await desk.ai.request("open_locker", account="M-1")
@@ -100,6 +108,7 @@ async def test_the_ai_redeems_what_it_is_to_collect(desk: OpenDesk, gym: Gym) ->
     with pytest.raises(ToolRefused) as refused:
         await desk.ai.redeem(asked, "made-up")
     assert refused.value.code == "capability_refused"
+    assert str(refused.value) == f"redeem_ticket: {refused.value.words}"
     assert (await desk.ai.redeem(asked))["status"] == "executed"
     assert list(gym.done) == [asked.ticket]
 

@@ -41,20 +41,20 @@ class Shop:
         return self.people.get(account)
 
 
-def shop() -> Shop:
-    return Shop(
-        people={
-            Account("C-1"): Contact(name="Ada Byron", email="ada@example.com"),
-            Account("C-2"): Contact(name="Ben Okri", email="ben@example.com"),
-        },
-        orders={
-            "A-100": Order(Account("C-1"), "A desk lamp", Money(value="80.00", currency="EUR")),
-            "A-200": Order(Account("C-2"), "A bookcase", Money(value="240.00", currency="EUR")),
-        },
-    )
+def made_up_orders() -> dict[str, Order]:
+    return {
+        "A-100": Order(Account("C-1"), "A desk lamp", Money(value="80.00", currency="EUR")),
+        "A-200": Order(Account("C-2"), "A bookcase", Money(value="240.00", currency="EUR")),
+    }
 
 
-store = shop()
+store = Shop(
+    people={
+        Account("C-1"): Contact(name="Ada Byron", email="ada@example.com"),
+        Account("C-2"): Contact(name="Ben Okri", email="ben@example.com"),
+    },
+    orders=made_up_orders(),
+)
 
 # 2. The desk. A role is what a colleague can be asked in; the policy says when.
 desk = Desk("The lamp shop", directory=store, roles=["finance"])

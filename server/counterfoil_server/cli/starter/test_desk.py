@@ -1,69 +1,93 @@
-"""Tests of the desk and of its policy. Run them with: python -m pytest"""
+"""The desk and its policy, tried on the whole: an AI asks, people sign, a day goes by. Run them with: python -m pytest
+
+The server, its pages and the policy are the real ones. Only the clock stands still until a test moves it, messages go
+to a mailbox, and passkeys are in software. docs/how-to/test-a-desk.md of Counterfoil has every step that there is.
+"""
 
 from pathlib import Path
 
-import anyio
 import pytest
 
-import desk
-from counterfoil import Account, Execution, Money, NotExecuted
-from counterfoil.policy_cases import ReadyCase, judge, read_cases
-from counterfoil_server import config
+from counterfoil import Account, Execution
+from counterfoil.testing import OpenDesk, PageRefused, money, policy_cases
+from desk import find_refund, refund, store
 
-FOLDER = Path(__file__).parent
-ADA, BEN = Account("C-1"), Account("C-2")
-TWENTY = Money(value="20.00", currency="EUR")
-
-# Loading the desk and the policy checks both; a mistake is told with file, line and remedy.
-settings = config.load(FOLDER / "counterfoil.toml")
-policy = settings.load_policy()
-cases = read_cases((FOLDER / "policy_cases.toml").read_text(encoding="utf-8"), settings.desk)
+CASES = policy_cases(Path(__file__).with_name("counterfoil.toml"))
 
 
-@pytest.fixture(autouse=True)
-def new_shop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has its own orders."""
-    monkeypatch.setattr(desk, "store", desk.shop())
+def left() -> str:
+    """What is left of what Ada paid, in EUR. Look after "settled", which lets everything happen that is due."""
+    return str(store.orders["A-100"].left)
 
 
-def order(key: str, guard: str = "1") -> Execution:
-    """What the executor gives to an operation. The key is the same whenever it is the same request."""
-    return Execution(ticket=key, idempotency_key=key, guard=guard)
+# 1. The honest way. The AI gets a ticket; Ada reads the page, types the code from the chat, and signs.
+async def test_a_refund_happens_once_when_the_account_holder_signs(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada Byron", account="C-1")
+    asked = await desk.ai.request("refund", account="ada@example.com", order_id="A-100", amount=money("20.00"))
+    assert (await desk.settled(asked)).state == "pending"
+    assert left() == "80.00"
+
+    await ada.approves(asked)
+    assert (await desk.settled(asked)).state == "executed"
+    assert left() == "60.00"
+
+    # Asked once more, the AI gets the same ticket, and Ada has nothing to sign.
+    again = await desk.ai.request("refund", account="ada@example.com", order_id="A-100", amount=money("20.00"))
+    assert again.ticket == asked.ticket
+    assert left() == "60.00"
 
 
-@pytest.mark.parametrize("case", cases, ids=lambda each: each.case.name)
-def test_the_policy_answers_as_expected(case: ReadyCase) -> None:
-    assert judge(policy, case).failures == ()
+# 2. Attacks. Whatever the AI was talked into: a request gives no power, and people see your records, not its words.
+async def test_the_ai_cannot_pass_off_bens_order_as_adas(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada Byron", account="C-1")
+    asked = await desk.ai.request("refund", account="C-1", order_id="A-200", amount=money("20.00"))
+    assert "does not belong to this account" in str((await desk.settled(asked)).refusal)
+    with pytest.raises(PageRefused, match="can no longer be decided"):
+        await ada.approves(asked)
 
 
-def test_people_see_what_is_left_and_whose_it_is() -> None:
-    facts = anyio.run(desk.refund_facts, ADA, "A-100", TWENTY)
-    assert facts.owners == (ADA,)
-    assert (facts.left.before, facts.left.after) == ("80.00 EUR", "60.00 EUR")
-    # Asked for with Ada's account, Ben's order is still Ben's: Counterfoil refuses that.
-    assert anyio.run(desk.refund_facts, ADA, "A-200", TWENTY).owners == (BEN,)
+async def test_a_request_from_another_chat_is_not_adas_to_sign(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada Byron", account="C-1")
+    asked = await desk.ai.request("refund", account="C-1", order_id="A-100", amount=money("20.00"))
+    with pytest.raises(PageRefused, match="not the code from the chat"):
+        await ada.approves(asked, code="000000")
+    assert left() == "80.00"
 
 
-def test_a_refund_that_is_run_twice_happens_once() -> None:
-    first = anyio.run(desk.refund.run, order("T-1"), ADA, "A-100", TWENTY)
-    again = anyio.run(desk.refund.run, order("T-1"), ADA, "A-100", TWENTY)
-    assert first == again
-    assert str(desk.store.orders["A-100"].left) == "60.00"
+# 3. Time. Nobody sleeps: the test moves the clock, and what is due by then is done.
+async def test_small_refunds_of_a_day_add_up_until_a_colleague_is_asked(desk: OpenDesk) -> None:
+    ada = await desk.enrol("Ada Byron", account="C-1")
+    cleo = await desk.enrol("Cleo Marsh", role="finance")
+    await ada.approves(await desk.ai.request("refund", account="C-1", order_id="A-100", amount=money("30.00")))
+
+    more = await desk.ai.request("refund", account="C-1", order_id="A-100", amount=money("20.01"))
+    await ada.approves(more)
+    assert "finance" in (await desk.settled(more)).waiting_for[0]
+    await cleo.approves(more)
+    assert (await desk.settled(more)).state == "executed"
+
+    await desk.advance(hours=25)
+    later = await desk.ai.request("refund", account="C-1", order_id="A-100", amount=money("20.00"))
+    await ada.approves(later)
+    assert (await desk.settled(later)).state == "executed"
 
 
-def test_nothing_happens_where_the_order_has_changed() -> None:
-    with pytest.raises(NotExecuted):
-        anyio.run(desk.refund.run, order("T-1", guard="0"), ADA, "A-100", TWENTY)
-    assert str(desk.store.orders["A-100"].left) == "80.00"
+async def test_what_nobody_answers_for_a_day_expires(desk: OpenDesk) -> None:
+    asked = await desk.ai.request("refund", account="C-1", order_id="A-100", amount=money("20.00"))
+    await desk.advance(hours=25)
+    assert (await desk.settled(asked)).state == "expired"
 
 
-def test_it_can_be_found_out_what_became_of_a_refund() -> None:
-    assert anyio.run(desk.find_refund, order("T-1")) is None
-    done = anyio.run(desk.refund.run, order("T-1"), ADA, "A-100", TWENTY)
-    assert anyio.run(desk.find_refund, order("T-1")) == done
+# 4. Your own function. Called again with the same key, it must not do it again; and what became of it can be found out.
+async def test_a_refund_that_is_run_twice_happens_once(desk: OpenDesk) -> None:
+    execution = Execution(ticket="T-1", idempotency_key="T-1", guard="1")
+    first = await refund.run(execution, Account("C-1"), "A-100", money("20.00"))
+    assert await refund.run(execution, Account("C-1"), "A-100", money("20.00")) == first
+    assert await find_refund(execution) == first
+    assert left() == "60.00"
 
 
-def test_a_customer_is_found_by_number_or_e_mail_and_by_nothing_else() -> None:
-    assert anyio.run(desk.store.find, "C-1") == ADA
-    assert anyio.run(desk.store.find, "ada@example.com") == ADA
-    assert anyio.run(desk.store.find, "Ada") is None
+# 5. The policy alone: each case of policy_cases.toml is a test.
+@pytest.mark.parametrize("name", CASES)
+def test_the_policy_says(name: str) -> None:
+    assert CASES[name].failures == ()
