@@ -1,9 +1,9 @@
 """Northlight support: what a small furniture and lighting shop offers an AI.
 
-The AI may read opening hours and policies at once, and a customer's own records once that customer has opened them to
-the chat. Everything that moves money or changes who may do what it can only request: the people whom ``policy.cedar``
-asks for decide on the facts that the previews read from the shop's own records. Refunds, store credit and account
-recovery are declared below, the rest in ``desk_*.py``.
+The AI may read opening hours, policies and product reviews at once, and a customer's own records once that customer
+has opened them to the chat. Everything that moves money or changes who may do what it can only request: the people
+whom ``policy.cedar`` asks for decide on the facts that the previews read from the shop's own records. Refunds, store
+credit and account recovery are declared below, the rest in ``desk_*.py``.
 
 ``desk`` works on ``state/shop.db`` beside this file, or on the file named by the environment variable
 ``SUPPORT_DESK_DATABASE``; either is made and filled when it is first used.
@@ -20,6 +20,7 @@ from desk_invoices import offer_invoice_corrections
 from desk_memberships import offer_memberships
 from desk_permissions import offer_permissions
 from desk_records import offer_records
+from desk_reviews import offer_reviews
 from desk_sign_in import offer_sign_in_help
 from desk_words import (
     HOLDER,
@@ -127,6 +128,7 @@ def build(database: Path) -> Desk:
     shop = Business(database)
     desk = Desk("Northlight support", directory=Accounts(shop), roles=["finance", "identity"], settled_by="finance")
     offer_information(desk, shop)
+    offer_reviews(desk, shop)
     offer_records(desk, shop)
     offer_refunds(desk, shop)
     offer_store_credit(desk, shop)

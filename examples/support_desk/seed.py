@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from seed_customers import CUSTOMERS, LOCKS, MEMBERSHIPS, OTHER_ADDRESSES, PASSWORDS, SESSIONS
-from seed_desk import COLLEAGUES, OPENING_HOURS, POLICIES
+from seed_desk import COLLEAGUES, OPENING_HOURS, POLICIES, REVIEWS
 from seed_orders import INVOICES, ORDERS, SETTLED_REFUNDS
 from tables import TABLES
 
@@ -72,6 +72,7 @@ def _fill(database: sqlite3.Connection) -> None:
         database.execute("INSERT INTO colleagues VALUES (?, ?, ?, ?, ?, ?, 1)", colleague)
         database.executemany("INSERT INTO permissions VALUES (?, ?)", [(colleague[0], name) for name in permissions])
     database.executemany("INSERT INTO policies VALUES (?, ?)", POLICIES.items())
+    database.executemany("INSERT INTO reviews (product, stars, text) VALUES (?, ?, ?)", REVIEWS)
     database.executemany("INSERT INTO opening_hours (day, opens, closes) VALUES (?, ?, ?)", OPENING_HOURS)
 
 

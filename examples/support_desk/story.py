@@ -58,6 +58,7 @@ async def play(stage: Stage) -> int:
         await story_attacks.other_customers_things(the)
         await story_attacks.split_refund(the)
         await story_attacks.looped_downgrades(the)
+        await story_attacks.laundered_taint(the)
         await story_people.account_takeover(the)
         await story_people.password_reset(the)
         await story_people.staff_permission(the)

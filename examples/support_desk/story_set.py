@@ -25,6 +25,7 @@ HELENE = Role("Hélène Marchand", ("C-1009",), (), "helene.marchand@courrier.ex
 LUKAS = Role("Lukas Steiner", ("C-1010",), (), "lukas.steiner@bergpost.example")
 AGNIESZKA = Role("Agnieszka Nowak", ("C-1011",), (), "a.nowak@poczta.example")
 SABINE = Role("Sabine Krüger", ("C-1005",), (), "sabine.krueger@web.example")
+SIOBHAN = Role("Siobhán Byrne", ("C-1014",), (), "siobhan.byrne@post.example")
 AMELIE = Role("Amélie Laurent", ("S-02",), ("finance",), "amelie.laurent@northlight.example")
 JONAS = Role("Jonas Weber", ("S-03",), ("finance",), "jonas.weber@northlight.example")
 PRIYA = Role("Priya Nair", ("S-04",), ("identity",), "priya.nair@northlight.example")

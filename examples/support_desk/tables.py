@@ -100,6 +100,10 @@ CREATE TABLE permission_changes (
     permission TEXT NOT NULL, change TEXT NOT NULL CHECK (change IN ('grant', 'withdraw'))
 ) STRICT;
 CREATE TABLE policies (topic TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT;
+CREATE TABLE reviews (
+    number INTEGER PRIMARY KEY, product TEXT NOT NULL, stars INTEGER NOT NULL CHECK (stars BETWEEN 1 AND 5),
+    text TEXT NOT NULL
+) STRICT;
 CREATE TABLE opening_hours (
     position INTEGER PRIMARY KEY, day TEXT NOT NULL, opens TEXT NOT NULL, closes TEXT NOT NULL
 ) STRICT;

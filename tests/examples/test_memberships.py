@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from business import KeyReused, UnknownCustomer
@@ -80,6 +81,18 @@ async def test_no_colleague_can_stand_in_for_the_holder(northlight: Northlight) 
     asked = await northlight.question("change_membership", MARIA, tier="free")
     colleagues = Rung(staff={"finance": 9, "identity": 9}, code=True, hold=604_800)
     assert not northlight.policy.allows(asked, colleagues).allowed
+
+
+async def test_T38_a_downgrade_runs_by_itself_once_a_day_and_not_for_an_ai_that_read_what_strangers_wrote(
+    northlight: Northlight,
+) -> None:
+    asked = await northlight.question("change_membership", MARIA, tier="free")
+    assert northlight.policy.unattended(asked).allowed
+    again = await northlight.question("change_membership", MARIA, count=1, tier="free")
+    upgrade = await northlight.question("change_membership", ANNELIES, tier="plus")
+    for each in (replace(asked, tainted=True), again, upgrade):
+        assert not northlight.policy.unattended(each).allowed
+    assert northlight.policy.requirements(replace(asked, tainted=True)).rungs == (HOLDER,)
 
 
 async def test_an_upgrade_is_charged_once_however_often_its_key_comes(northlight: Northlight) -> None:

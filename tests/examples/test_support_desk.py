@@ -86,7 +86,8 @@ def rows(database: Path, statement: str) -> list[Any]:
 
 def test_the_desk_is_whole(desk: Desk) -> None:
     desk.check()
-    assert set(desk.reads) == {"opening_hours", "explain_policy", "my_orders", "my_invoices", "membership"}
+    personal = {"my_orders", "my_invoices", "membership"}
+    assert set(desk.reads) == {"opening_hours", "explain_policy", "product_reviews"} | personal
     assert set(desk.operations) == {
         "access",
         "undo_refund",
@@ -172,6 +173,17 @@ async def test_every_topic_that_the_tool_offers_has_a_text(desk: Desk) -> None:
     assert set(topics) == set(seed.POLICIES)
     for topic in topics:
         assert read.structured(await read.run(topic=topic)) == {"result": seed.POLICIES[topic]}
+
+
+async def test_T38_only_what_strangers_wrote_is_untrusted(desk: Desk) -> None:
+    assert [name for name, read in desk.reads.items() if read.untrusted] == ["product_reviews"]
+    read = desk.reads["product_reviews"]
+    found = read.structured(await read.run(product="lampshade papper"))["result"]
+    assert [(review["product"], review["stars"]) for review in found] == [
+        ("Lampshade Papper 45", 5),
+        ("Lampshade Papper 45", 1),
+    ]
+    assert read.structured(await read.run(product="no such lamp")) == {"result": []}
 
 
 async def test_opening_hours_are_an_object_by_the_day(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from counterfoil.asking import Question
 from counterfoil.desk import Desk
 from counterfoil.errors import PolicyError
 from counterfoil.policy import Policy
+from counterfoil.policy_cases import judge, read_cases
 from counterfoil.rungs import Rung
 from counterfoil.store import Counters
 from counterfoil.values import Account, Money
@@ -190,6 +191,12 @@ async def test_nothing_runs_unattended(desk: Desk, policy: Policy) -> None:
     recovery = await question(desk, "recover_account", new_email="maria@new.example")
     assert not policy.unattended(refund).allowed
     assert not policy.unattended(recovery).allowed
+
+
+def test_the_policy_answers_its_own_cases_as_they_expect(desk: Desk, policy: Policy) -> None:
+    judged = [judge(policy, case) for case in read_cases((FOLDER / "policy_cases.toml").read_text(), desk)]
+    assert judged
+    assert [each for each in judged if each.failures] == []
 
 
 def test_the_policy_is_short_and_says_every_rule_in_words() -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
-SCENES = 21
+SCENES = 22
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_the_story_ends_by_itself_with_every_attack_refused_and_all_requests_don
         "Sabine: account unlocked",
     ]
     assert list(told.values()).count("✗ refused") == SCENES - 3
-    assert played.stdout.rstrip().endswith("✓ 18 attacks refused, 3 requests done exactly once.")
+    assert played.stdout.rstrip().endswith(f"✓ {SCENES - 3} attacks refused, 3 requests done exactly once.")
     assert max(len(line) for line in played.stdout.splitlines()) <= 80
     assert "\x1b" not in played.stdout
     # Everything was thrown away: nothing is left in the desk's own folder.
@@ -74,8 +74,20 @@ def test_the_story_fails_and_names_the_scene_if_the_policy_stops_counting_a_days
     assert played.returncode == 1
     failed = [scene for scene, verdict in verdicts(played.stdout).items() if verdict == "✗ FAILED"]
     assert failed == ["Split a refund into slices"]
-    assert "✗ 1 of 21 scenes did not go as expected:" in played.stdout
+    assert f"✗ 1 of {SCENES} scenes did not go as expected:" in played.stdout
     assert "the second slice of a day needs finance" in played.stdout
+
+
+def test_T38_the_story_fails_and_names_the_scene_if_the_policy_lets_a_tainted_agent_act_alone(folder: Path) -> None:
+    policy = folder / "policy.cedar"
+    text = policy.read_text()
+    assert text.count(" && !context.tainted") == 1
+    policy.write_text(text.replace(" && !context.tainted", ""))
+    played = demo(folder)
+    assert played.returncode == 1
+    failed = [scene for scene, verdict in verdicts(played.stdout).items() if verdict == "✗ FAILED"]
+    assert failed == ["Start over in a new chat"]
+    assert "the new chat is trusted no more than the old one" in played.stdout
 
 
 def test_the_story_fails_if_the_shop_changes_behind_a_refusal(folder: Path) -> None:
