@@ -206,7 +206,7 @@ REMOVALS = (
             "        verify_assertion(",
             "        if known is None:\n"
             "            roster = await self._parts.judge.roster()\n"
-            "            known = roster.credentials_of(link.recipient)[0], roster.people[link.recipient]\n"
+            "            known = roster.credentials_of(to.recipient)[0], roster.people[to.recipient]\n"
             "        credential, person = known\n"
             "        (lambda *_, **__: None)(",
         ),
