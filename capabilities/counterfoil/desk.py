@@ -52,7 +52,7 @@ RESERVED_TOOLS = frozenset(
 ACCESS_TITLE = "Let the AI read your records"
 ACCESS_DESCRIPTION = "Let the AI read what the organisation holds about this account, in one conversation, for a while."
 ACCESS_LADDER = (Rung(holder="passkey", code=True),)
-GRANTED = "The AI may read this account’s records in this conversation until {minutes} minutes after it was confirmed."
+GRANTED = "For {minutes} minutes from the confirmation, the AI may read this account’s records in this conversation."
 
 
 class Directory(Protocol):

@@ -64,7 +64,7 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         for name, value in envelope.argument_values.items()
         if name != operation.account_parameter
     ]
-    arguments += _opened(operation)
+    arguments += _opened(organisation, operation)
     # The account has a line of its own, so what is known about it stands among the facts.
     own = [entry for about, entry in facts if about in (None, operation.account_parameter)]
     return {
@@ -79,13 +79,16 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
     }
 
 
-def _opened(operation: Operation[Any, Any]) -> list[Entry]:
-    """What an access opens, and for how long."""
+def _opened(organisation: str, operation: Operation[Any, Any]) -> list[Entry]:
+    """What an access opens, for how long, and that more than reading may follow from it: a grant is also what an
+    operation may run under by itself where policy says so."""
     if operation.name != ACCESS:
         return []
     reads = ", ".join(_label(read) for read in operation.opens) or "Nothing"
-    life = f"{duration(GRANT_LIFE)} after you confirm, in this one conversation"
-    return [Entry(label="May be read", value=reads, known=[]), Entry(label="For", value=life, known=[])]
+    life = f"Until {duration(GRANT_LIFE)} after you confirm, in this one conversation"
+    alone = f"Only what the rules of {organisation} leave to the AI; you are told of each time"
+    opened = {"May be read": reads, "May be done without asking you again": alone, "How long": life}
+    return [Entry(label=label, value=value, known=[]) for label, value in opened.items()]
 
 
 def _about(envelope: Envelope, seat: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ async def test_maria_opens_her_records_to_one_chat_and_ends_it(
     await maria.signs_in(message.link)
     page = words(await maria.reads())
     assert "May be read My orders, My invoices, Membership" in page
+    assert "May be done without asking you again Only what the rules of Northlight support leave to the AI" in page
     assert "15 minutes after you confirm, in this one conversation" in page
     await maria.approves(asked["match_code"])
     await maria.page.wait_for_url("**/done")
