@@ -26,7 +26,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
-from counterfoil.errors import StoreFailed
+from counterfoil.errors import CounterfoilError, StoreFailed
 from counterfoil.log import LeafDraft
 from counterfoil_server.store.chain import Chain
 from counterfoil_server.store.clock import Clock
@@ -94,10 +94,17 @@ class Transaction:
         return True
 
     def make_claims(self) -> None:
-        """Run the claims that were taken to succeed, in their order; raises :class:`Again` where one did not."""
+        """Run the claims that were taken to succeed, in their order; raises :class:`Again` where one did not.
+
+        Also where one raises: that is an error of whoever made the claim, and not of whoever runs now.
+        """
         while self._claims:
             sql, parameters = self._claims.pop(0)
-            if self._connection.executemany(sql, parameters).rowcount != len(parameters):
+            try:
+                met = self._connection.executemany(sql, parameters).rowcount
+            except Exception as error:
+                raise Again from error
+            if met != len(parameters):
                 raise Again
 
     def _execute(self, sql: str, parameters: Parameters) -> sqlite3.Cursor:
@@ -233,7 +240,9 @@ class Writer:
             if savepoints:
                 # SQLite gives up the whole transaction at some errors of the disk; this raises then.
                 connection.execute("ROLLBACK TO job")
-            elif self._changed_since(changes, claimed) or isinstance(error, sqlite3.Error):
+            elif self._changed_since(changes, claimed) or not isinstance(error, CounterfoilError):
+                # A refusal that came before any change leaves the transaction as it was. After anything else, such as
+                # a lack of memory, SQLite may have given it up.
                 raise Again from error
             self._chain.go_back(mark)
             job.error = error

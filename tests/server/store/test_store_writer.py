@@ -107,7 +107,8 @@ def _claim(name: str, old: str = "value = 'free'") -> Callable[[Transaction], in
     return work
 
 
-async def _in_one_batch(store: SQLiteStore, *work: Callable[[Transaction], Any]) -> list[Any]:
+async def in_one_batch(store: SQLiteStore, *work: Callable[[Transaction], Any]) -> list[Any]:
+    """The result, or the error, of each."""
     gate, busy = await _held(store)
     calls = [asyncio.ensure_future(store._write(each)) for each in work]
     await asyncio.sleep(0)
@@ -120,7 +121,7 @@ async def test_claims_of_one_batch_are_each_answered_by_themselves(store: SQLite
     """The first of each name meets a row; who comes later is refused, alone, and leaves no leaf."""
     for name in "abc":
         await store.put_setting(name, "free")
-    results = await _in_one_batch(store, *map(_claim, "abcab"))
+    results = await in_one_batch(store, *map(_claim, "abcab"))
     assert [type(result) for result in results] == [int, int, int, UnknownName, UnknownName]
     assert len(await store.leaves(after=-1)) == 3
     await store.verify_log()
@@ -129,13 +130,13 @@ async def test_claims_of_one_batch_are_each_answered_by_themselves(store: SQLite
 async def test_a_claim_that_meets_nothing_spends_no_other(store: SQLiteStore) -> None:
     for name in "ab":
         await store.put_setting(name, "free")
-    results = await _in_one_batch(store, _claim("a"), _claim("c"), _claim("b", "value <> 'taken'"))
+    results = await in_one_batch(store, _claim("a"), _claim("c"), _claim("b", "value <> 'taken'"))
     assert [type(result) for result in results] == [int, UnknownName, int]
 
 
 async def test_a_claim_is_seen_by_what_reads_after_it_in_the_same_batch(store: SQLiteStore) -> None:
     await store.put_setting("a", "free")
-    results = await _in_one_batch(store, _claim("a"), lambda t: t.rows("SELECT value FROM setting WHERE name = 'a'"))
+    results = await in_one_batch(store, _claim("a"), lambda t: t.rows("SELECT value FROM setting WHERE name = 'a'"))
     assert results == [0, [("taken",)]]
 
 
@@ -149,6 +150,30 @@ async def test_work_that_raises_after_a_claim_takes_the_claim_back(store: SQLite
     with pytest.raises(UnknownName):
         await store._write(work)
     assert await store.setting("a") == "free"
+
+
+async def test_an_error_of_a_claim_is_told_to_who_made_it_and_to_nobody_else(store: SQLiteStore) -> None:
+    """Also where it is not SQLite's own, such as a lack of memory, and shows only when somebody else reads."""
+    await store.put_setting("a", "free")
+    results = await in_one_batch(store, _claim("\ud800"), _claim("a"), lambda t: t.rows("SELECT 1"))
+    assert [type(result) for result in results] == [UnicodeEncodeError, int, list]
+    assert await store.setting("a") == "taken"
+    assert len(await store.leaves()) == 1
+
+
+async def test_work_after_sqlite_gave_the_transaction_up_is_not_kept_without_it(store: SQLiteStore) -> None:
+    """As it may do when memory is short, which is no error of SQLite's own to Python."""
+
+    def short_of_memory(transaction: Transaction) -> None:
+        transaction.rows("ROLLBACK")
+        raise MemoryError
+
+    put = [lambda transaction, name=name: transaction.change(*_put(name)) for name in "ab"]
+    results = await in_one_batch(store, put[0], short_of_memory, put[1])
+    assert [type(result) for result in results] == [StoreFailed] * 3
+    assert (await store.setting("a"), await store.setting("b")) == (None, None)
+    await store.put_setting("a", "x")
+    await store.verify_log()
 
 
 def test_a_leaf_that_cannot_be_sealed_never_reaches_the_writer() -> None:
