@@ -69,7 +69,7 @@ def within(states: Iterable[State]) -> str:
         raise ValueError("tickets that ended without an effect are in no index")
     met = [number for number, states in EFFECTS.items() if chosen & states]
     condition = f"effect = {met[0]}" if len(met) == 1 else "effect IN (1, 2)"
-    exact = chosen == frozenset().union(*(EFFECTS[number] for number in met))
+    exact = bool(chosen) and chosen == frozenset().union(*(EFFECTS[number] for number in met))
     return condition if exact else f"{condition} AND state IN {spelled(chosen)}"
 
 

@@ -265,6 +265,7 @@ async def test_counters_add_what_happened_or_may_happen(world: World, clock: Han
     assert await _counters(store, states=tuple(COUNTED)) == counted(1, "0.0001")
     assert await _counters(store, excluding=last.id) == counted(2, "0.0001")
     assert await _counters(store, since=START + 1) == counted(0, "0")
+    assert await _counters(store, states=()) == counted(0, "0")
     ticket = await world.approved(amount="5.00")
     clock.time += 100
     await store.redeem(world.redeeming(ticket, await world.minted(ticket)))
