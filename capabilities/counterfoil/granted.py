@@ -19,13 +19,13 @@ from counterfoil.log import Leaf
 from counterfoil.roster import Roster
 from counterfoil.scopes import scopes_of
 from counterfoil.store import StoredStatement
-from counterfoil.tickets import ACCESS, Envelope, State, Ticket
+from counterfoil.tickets import ACCESS, GRANT_LIFE, Envelope, State, Ticket
 
 if TYPE_CHECKING:
     from counterfoil.judgement import Judge
 
 KEPT = 1000
-"""Grants whose verification is kept; the one that was kept longest makes room."""
+"""Grants whose verification is kept, all by the same roster; the one that was kept longest makes room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +35,14 @@ class _Verified:
     ticket: Ticket
     leaf: tuple[Leaf, bytes] | None
     statements: list[StoredStatement]
-    roster: Roster
     envelope: Envelope
     evidence: Evidence
     verdict: bool | None
     """What policy says of it; None where that depends on what happened before, and is asked each time."""
 
-    def is_of(
-        self, ticket: Ticket, leaf: tuple[Leaf, bytes] | None, statements: list[StoredStatement], roster: Roster
-    ) -> bool:
+    def is_of(self, ticket: Ticket, leaf: tuple[Leaf, bytes] | None, statements: list[StoredStatement]) -> bool:
         """Whether it was made of these."""
-        return roster is self.roster and (ticket, leaf, statements) == (self.ticket, self.leaf, self.statements)
+        return (ticket, leaf, statements) == (self.ticket, self.leaf, self.statements)
 
 
 class Grants:
@@ -53,6 +50,7 @@ class Grants:
 
     def __init__(self, judge: Judge) -> None:
         self._judge = judge
+        self._roster: Roster | None = None
         self._kept: dict[str, _Verified] = {}
 
     async def live(self, principal: str, conversation: str, now: int) -> list[Grant]:
@@ -82,8 +80,11 @@ class Grants:
         judge = self._judge
         if ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
             raise NoAccess()
+        redeemed_at = ticket.redeemed_at or 0
+        if at >= redeemed_at + GRANT_LIFE:
+            raise NoAccess()  # whatever was signed, it was signed before; a long conversation has many such
         verified = await self._verified(ticket, at)
-        envelope, evidence, redeemed_at = verified.envelope, verified.evidence, ticket.redeemed_at or 0
+        envelope, evidence = verified.envelope, verified.evidence
         grant = grant_of(envelope, evidence, redeemed_at=redeemed_at, now=at)
         allowed = verified.verdict
         if allowed is None:
@@ -103,13 +104,17 @@ class Grants:
         judge = self._judge
         leaf, statements = await judge.store.request_leaf(ticket.id), await judge.store.statements(ticket.id)
         roster = await judge.roster()
-        kept = self._kept.get(ticket.id)
-        if kept is not None and kept.is_of(ticket, leaf, statements, roster):
+        if roster is not self._roster:
+            # What was verified by another one proves nothing any more, and would hold on to it.
+            self._roster, self._kept = roster, {}
+        keeping = self._kept
+        kept = keeping.get(ticket.id)
+        if kept is not None and kept.is_of(ticket, leaf, statements):
             return kept
         judge.check_recorded(ticket, leaf)
         envelope, evidence = ticket.envelope, judge.evidence_under(roster, ticket, statements)
         verdict = None if judge.policy.counts(ACCESS) else await self._allowed(ticket, envelope, evidence, at)
-        kept = self._kept[ticket.id] = _Verified(ticket, leaf, statements, roster, envelope, evidence, verdict)
-        while len(self._kept) > KEPT:
-            del self._kept[next(iter(self._kept))]
+        kept = keeping[ticket.id] = _Verified(ticket, leaf, statements, envelope, evidence, verdict)
+        while len(keeping) > KEPT:
+            del keeping[next(iter(keeping))]
         return kept

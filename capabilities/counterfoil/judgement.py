@@ -119,7 +119,9 @@ class Judge:
     async def roster(self) -> Roster:
         """The verified roster; verified again whenever a stored byte of it changed."""
         records, enrolments = await self.store.roster_records(), await self.store.enrolments()
-        fingerprint = digest("counterfoil-roster", "\n".join((*records, "", *enrolments)).encode())
+        # With their lengths, so that no two ways to cut the same text are taken for each other.
+        stored = "".join(f"{len(each)}:{each}" for each in (*records, *enrolments))
+        fingerprint = digest("counterfoil-roster", f"{len(records)}:{stored}".encode())
         if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
             self._roster = (fingerprint, verify_roster(records, enrolments, self.trust))
         return self._roster[1]

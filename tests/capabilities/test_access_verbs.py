@@ -24,6 +24,7 @@ from counterfoil.errors import (
     UnknownConversation,
 )
 from counterfoil.evidence import SignedStatement
+from counterfoil.leaves import administered
 from counterfoil.statements import Statement
 from counterfoil.tickets import GRANT_LIFE, Event, Signals, State, Ticket
 
@@ -234,12 +235,46 @@ async def test_T40_a_grant_in_use_ends_with_any_byte_that_it_rests_on(world: Wor
             await world.authority.access(principal, handle)
 
 
+async def test_T49_two_rows_of_the_roster_made_into_one_are_noticed(world: World) -> None:
+    """The same text, cut elsewhere: not what was verified."""
+    handle = await chat(world)
+    await opened(world, handle)
+    await world.authority.access(AGENT, handle)
+    second = "(SELECT record FROM roster_record WHERE version = 2)"
+    edit(world.path, f"UPDATE roster_record SET record = record || char(10) || {second} WHERE version = 1")
+    edit(world.path, "DELETE FROM roster_record WHERE version = 2")
+    with pytest.raises(NoAccess):
+        await world.authority.access(AGENT, handle)
+
+
+async def test_what_was_verified_by_a_roster_goes_with_it(world: World) -> None:
+    one, other = await chat(world), await chat(world)
+    for handle in (one, other):
+        await opened(world, handle)
+        await world.authority.access(AGENT, handle)
+    office = world.office
+    record = office.invite("zoe", accounts=["A-9"])
+    await world.store.add_roster_record(record, version=len(office.records), leaf=administered("roster"))
+    await world.authority.access(AGENT, one)
+    assert len(world.authority.judge.grants._kept) == 1
+    await world.authority.access(AGENT, other)
+
+
 async def test_a_grant_in_use_is_not_verified_twice(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     handle = await chat(world)
     await opened(world, handle)
     await world.authority.access(AGENT, handle)
     with monkeypatch.context() as patch:
         patch.delattr(world.authority.judge.__class__, "evidence_under")
+        await world.authority.access(AGENT, handle)
+
+
+async def test_a_grant_that_has_ended_is_not_verified_at_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    handle = await chat(world)
+    await opened(world, handle)
+    world.clock.at += GRANT_LIFE
+    monkeypatch.delattr(world.authority.judge.__class__, "check_recorded")
+    with pytest.raises(NoAccess):
         await world.authority.access(AGENT, handle)
 
 
