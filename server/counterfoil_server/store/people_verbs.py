@@ -72,6 +72,9 @@ def add_enrolment(
         insert_notices(transaction, ticket, [draft])
 
 
+READ_AT_ONCE = 200
+"""Records and enrolments that are read quicker than a thread is woken."""
+
 ROSTER_SIZE = "SELECT (SELECT max(version) FROM roster_record), (SELECT max(number) FROM enrolment)"
 
 
@@ -120,7 +123,7 @@ class PeopleVerbs(Verbs):
 
     async def roster_records(self) -> list[str]:
         """In order of version."""
-        return [row[0] for row in self._readers.lookup("SELECT record FROM roster_record ORDER BY version")]
+        return await self._roster("SELECT record FROM roster_record ORDER BY version")
 
     async def roster_size(self) -> tuple[int, int]:
         """Of records and enrolments."""
@@ -144,7 +147,13 @@ class PeopleVerbs(Verbs):
 
     async def enrolments(self) -> list[str]:
         """In order."""
-        return [row[0] for row in self._readers.lookup("SELECT record FROM enrolment ORDER BY number")]
+        return await self._roster("SELECT record FROM enrolment ORDER BY number")
+
+    async def _roster(self, sql: str) -> list[str]:
+        """At once while the roster is small; a large one in the reader's thread."""
+        small = sum(await self.roster_size()) <= READ_AT_ONCE
+        rows = self._readers.lookup(sql) if small else await self._readers.query(sql)
+        return [row[0] for row in rows]
 
     async def start_conversation(self, conversation: Conversation, *, at_most: int) -> None:
         """Remember it; raises TooManyRequests where the principal has ``at_most`` that have not expired."""

@@ -8,6 +8,7 @@ import pytest
 
 from counterfoil.errors import LinkRefused, RosterRefused, UnknownName
 from counterfoil.store import Call, Principal, Secret
+from counterfoil_server.store import people_verbs
 from server.store.world import START, HandClock, World, leaf
 
 
@@ -44,6 +45,16 @@ async def test_roster_records_follow_each_other_without_a_gap(world: World) -> N
     await store.add_roster_record("two", version=2, leaf=leaf("roster"))
     assert await store.roster_records() == ["one", "two"]
     assert len(await store.leaves()) == 2
+
+
+@pytest.mark.parametrize("at_once", [0, 200])
+async def test_a_large_roster_is_read_like_a_small_one(
+    world: World, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(people_verbs, "READ_AT_ONCE", at_once)
+    for version, record in enumerate(("one", "two", "three"), 1):
+        await world.store.add_roster_record(record, version=version, leaf=leaf("roster"))
+    assert (await world.store.roster_records(), await world.store.enrolments()) == (["one", "two", "three"], [])
 
 
 async def test_of_two_roster_changes_at_once_one_is_refused(world: World) -> None:
