@@ -26,7 +26,8 @@ class Reviews:
         """The reviews of every product with these words in its name, the oldest first."""
         with self._shop.reading() as database:
             rows = database.execute(
-                "SELECT product, stars, text FROM reviews WHERE ?1 <> '' AND instr(lower(product), lower(?1)) ORDER BY number",
+                "SELECT product, stars, text FROM reviews "
+                "WHERE ?1 <> '' AND instr(lower(product), lower(?1)) ORDER BY number",
                 (product.strip(),),
             ).fetchall()
         return [Review(**dict(row)) for row in rows]
