@@ -790,7 +790,7 @@ REMOVALS = (
             "(envelope.grant, envelope.account, envelope.principal, envelope.conversation) == (",
             "() != (",
         ),
-        tests="loop_over",
+        tests="a_loop_over",
     ),
     removal(
         "T40",

@@ -23,6 +23,9 @@ COPIED = ("capabilities", "server", "tests", "examples", "pyproject.toml")
 LONGEST = 600
 """Seconds for the tests of one row."""
 
+NO_TESTS = 5
+"""pytest's exit code where nothing was selected."""
+
 
 @dataclass(frozen=True)
 class Found:
@@ -68,6 +71,8 @@ def tests_of(selected: str, tree: Path) -> Found:
         return Found(False, f"the tests did not end in {LONGEST} seconds")
     if ran.returncode == 0:
         return Found(False, "survived: no test noticed")
+    if ran.returncode == NO_TESTS:
+        return Found(False, f"no test is named {selected}")
     outcome = re.search(r"^FAILED (\S+)", ran.stdout, re.MULTILINE)
     if ran.returncode != 1 or outcome is None:
         return Found(False, f"broke the tests themselves: {ran.stdout.strip().splitlines()[-1:] or ran.stderr[-200:]}")

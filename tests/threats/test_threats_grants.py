@@ -44,7 +44,7 @@ async def test_T44_a_loop_over_all_accounts_changes_only_the_one_whose_holder_op
     await opened(siege, conversation)
     siege.desk.books.mark()
     statuses = {}
-    for account in (INES.email, ANNELIES.email, "C-1009", MARIA.email):
+    for account in (INES.email, ANNELIES.email, "C-1008", "C-1014", MARIA.email):
         asked = await siege.ai.call(
             "request_change_membership", account=account, tier="standard", conversation=conversation
         )
