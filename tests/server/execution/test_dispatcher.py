@@ -9,6 +9,7 @@ import pytest
 
 from counterfoil import Execution, Receipt
 from counterfoil.errors import StoreFailed
+from counterfoil.store import NewTicket
 from counterfoil.tickets import Event, State, Ticket
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from server.execution.workshop import Workshop
@@ -42,8 +43,18 @@ async def test_a_running_dispatcher_goes_on_when_woken(workshop: Workshop) -> No
     assert (await workshop.now(ticket)).state is State.EXECUTED
 
 
-async def test_T45_tickets_requested_side_by_side_cannot_exceed_the_days_sum_together(workshop: Workshop) -> None:
-    requested = await asyncio.gather(*(workshop.requested(value) for value in ("60.00", "60.01", "60.02")))
+async def test_T45_tickets_requested_side_by_side_cannot_exceed_the_days_sum_together(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_judged, create = asyncio.Barrier(3), workshop.store.create_ticket
+
+    async def together(new: NewTicket) -> tuple[Ticket, bool]:
+        await all_judged.wait()
+        return await create(new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(workshop.store, "create_ticket", together)
+        requested = await asyncio.gather(*(workshop.requested(value) for value in ("60.00", "60.01", "60.02")))
     # Asked for at the same moment, none saw the others: each requires only the holder.
     tickets = [await workshop.signed(ticket, "ann") for ticket in requested]
     assert [ticket.state for ticket in tickets] == [State.APPROVED] * 3
