@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk
 import colleagues  # noqa: F401
 import invoices  # noqa: F401
 import memberships  # noqa: F401
+import reviews  # noqa: F401
 import sign_in  # noqa: F401
 import store_credit  # noqa: F401
 from business import Business

@@ -50,6 +50,7 @@ class RawStore:
         database = sqlite3.connect(self._path, isolation_level=None)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        database.execute("PRAGMA cache_size = -256")  # as the store has it
         (number,) = database.execute("SELECT max(number) FROM leaf").fetchone()
         body, mac, opening = database.execute(
             "SELECT body, mac, opening FROM leaf WHERE number = ?", (number,)

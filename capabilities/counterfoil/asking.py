@@ -31,7 +31,7 @@ LARGEST_TOTAL = Decimal(2**63 - 1).scaleb(-4)
 Path = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
     """What policy is asked about; all of it is trusted except ``arguments``.
 
@@ -50,7 +50,7 @@ class Question:
     amount: Money | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reads:
     """The paths that rules read, such as ``("context", "staff", "finance")``."""
 
@@ -90,7 +90,6 @@ class Asking:
     """One action of one operation, and what its rules read."""
 
     def __init__(self, action: str, resource: Resource, reads: Reads, roles: Iterable[str]) -> None:
-        self._reads = reads
         self._resource = resource
         self._uid = {"type": resource.entity_type, "id": "requested"}
         self._action = {"type": "Action", "id": action}

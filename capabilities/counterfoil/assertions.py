@@ -30,7 +30,7 @@ EXTENSIONS = 0x80
 HEADER_LENGTH = 37
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RelyingParty:
     """Where passkeys are valid: the host they are bound to, and the exact origins of our pages."""
 

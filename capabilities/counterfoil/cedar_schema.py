@@ -106,7 +106,7 @@ ENCODINGS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
 """For each type that an attribute can have, how a JSON value of it is spelled for Cedar; ``ValueError`` for others."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attribute:
     """One argument or fact that policy sees. ``default`` (JSON) stands in where a tool call left it out."""
 
@@ -116,7 +116,7 @@ class Attribute:
     default: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shape:
     """The arguments or the facts of an operation, as policy sees them."""
 
@@ -144,7 +144,7 @@ class Shape:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Resource:
     """How one operation appears to policy."""
 

@@ -50,7 +50,7 @@ WRONG_CODES = 3
 """After so many wrong match codes the ticket is declined."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """A statement made for one person to sign, or to let lapse."""
 
@@ -59,7 +59,7 @@ class Offer:
     challenge: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class View:
     """What one person may see and do about one ticket."""
 

@@ -21,7 +21,7 @@ from counterfoil.store import (
 from counterfoil.tickets import STOPPABLE, Event, Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Times:
     """Lifetimes in seconds (T11). A statement's is not here: whoever verifies one, years later, has to know it too."""
 
@@ -31,7 +31,7 @@ class Times:
     """From redemption until the executor no longer starts it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secrets:
     """Keys that are not in the database: for deduplication, for match codes, for the chain of leaves. 32 bytes each."""
 

@@ -29,7 +29,7 @@ STATEMENT_LIFE = 600
 """Seconds from the making of a statement to its expiry (T11)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SignedStatement:
     """The exact statement bytes and the assertion over them."""
 
@@ -37,7 +37,7 @@ class SignedStatement:
     assertion: Assertion
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """What people proved: the amount, who they are, and when the last of them signed (Unix seconds)."""
 

@@ -34,7 +34,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
 """What to do, by pydantic's name of the mistake (https://docs.pydantic.dev/latest/errors/validation_errors/)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Mistake:
     """One mistake: at which key, what is wrong (a clause without a full stop) and what to do (a sentence)."""
 

@@ -28,7 +28,7 @@ KEPT = 1000
 """Grants whose verification is kept, all by the same roster; the one that was kept longest makes room."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Verified:
     """What the bytes prove, and the bytes."""
 

@@ -17,7 +17,7 @@ from counterfoil.tickets import ACCESS, GRANT_LIFE, Envelope
 from counterfoil.values import Account, Assurance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Grant:
     """A verified grant. ``ticket`` is the access that it is; ``ends_at`` (Unix seconds) the first moment without it."""
 

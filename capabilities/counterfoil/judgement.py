@@ -56,7 +56,7 @@ OutcomeOf = Callable[[Operation[Any, Any], str, Account], Awaitable[object]]
 """Operation, ticket and account -> the outcome that was reported, or None unless it was carried out."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judgement:
     """A favourable judgement, and what it was made of: redemption compares both inside its transaction."""
 
@@ -71,7 +71,7 @@ class Judgement:
     """Until when it may be redeemed, where it rests on a grant (Unix seconds)."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Previewed:
     """The facts of a preview, or why there are none."""
 

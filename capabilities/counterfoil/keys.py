@@ -19,7 +19,7 @@ from counterfoil.errors import KeyFileError
 ALGORITHM = "ES256"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class VerificationKey:
     """A public P-256 key and its id."""
 
@@ -50,7 +50,7 @@ class VerificationKey:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SigningKey:
     """A private P-256 key and its id."""
 

@@ -34,7 +34,7 @@ GROUP = "counterfoil-leaf-group"
 NAME = re.compile(r"[a-z][a-z_]{0,40}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LeafDraft:
     """What a caller wants recorded; the store adds index, time and MAC inside its transaction.
 
@@ -66,7 +66,7 @@ class LeafDraft:
         object.__setattr__(self, "opening", f'{{"groups":{{{opened}}},"salt":"{b64(self.salt)}"}}'.encode())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leaf:
     """A recorded leaf. ``opening`` (JSON: salt and values) proves what the digests are of, and may be deleted."""
 

@@ -35,7 +35,7 @@ FAILED = "The policy could not be evaluated, which means no."
 NO_EVIDENCE = "Nobody has approved this."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """Yes or no, and the words of the policies that decided."""
 
@@ -43,7 +43,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Requirements:
     """The alternatives of least evidence, in the desk's order; none means that the policy refuses. Reasons as above."""
 
@@ -51,7 +51,7 @@ class Requirements:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
     """A policy that was checked against a desk. Made by :meth:`load`; asking it changes nothing.
 

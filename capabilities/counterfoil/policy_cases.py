@@ -50,7 +50,7 @@ class Case(Situation):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReadyCase:
     """A case whose arguments and facts fit the desk."""
 
@@ -58,7 +58,7 @@ class ReadyCase:
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Judged:
     """What the policy says to a case; ``failures`` are the expectations that it does not meet, a sentence each."""
 

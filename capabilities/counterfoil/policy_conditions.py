@@ -20,7 +20,7 @@ BEFORE = re.compile(r"(?:\s|//[^\n]*)*")
 OPENING, CLOSING = frozenset("([{"), frozenset(")]}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Condition:
     """One part. ``line`` is the one in which it begins; ``excluded`` parts must not hold (``unless``)."""
 

@@ -67,7 +67,7 @@ class Situation(Frozen):
     evidence: Shown | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RuleFound:
     """A rule that speaks of the operation: whether it applies, and which of its conditions do not hold.
 
@@ -79,7 +79,7 @@ class RuleFound:
     unmet: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Explanation:
     """``verdict``: whether it would be executed with the evidence given; None without any.
 

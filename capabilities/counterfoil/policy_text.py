@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import compress, pairwise
 
 import cedarpy
 from cedarpy import pst
@@ -31,19 +31,18 @@ UNDECLARED = re.compile(r"attribute `(arguments|facts)\.([^`]+)` on entity type 
 """How Cedar's validator says that an operation has no such argument or fact."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rule:
     """What is kept of one policy: Cedar's id of it, its effect, its words for people, and the actions of its head.
 
-    ``words`` is its ``@id`` or None; ``actions`` is None where it speaks of every action; ``reads`` are the paths into
-    resource and context that it mentions; ``text`` is its own text, which begins in ``line`` of the whole.
+    ``words`` is its ``@id`` or None; ``actions`` is None where it speaks of every action; ``text`` is its own text,
+    which begins in ``line`` of the whole.
     """
 
     id: str
     effect: str
     words: str | None
     actions: tuple[str, ...] | None
-    reads: frozenset[Path]
     text: str = ""
     line: int = 0
 
@@ -52,17 +51,21 @@ class Rule:
         return self.actions is not None and action in self.actions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PolicyText:
-    """A policy text that was read: Cedar's handle, and the rules in the order of the text."""
+    """A policy text that was read: Cedar's handle, and the rules in the order of the text.
+
+    ``paths`` are, rule by rule, those into resource and context that it mentions.
+    """
 
     handle: cedarpy.PolicySet
     rules: tuple[Rule, ...]
+    paths: tuple[frozenset[Path], ...]
 
     def reads(self, action: str) -> Reads:
         """All that the rules read that speak of the action."""
-        spoken = (rule.reads for rule in self.rules if rule.actions is None or action in rule.actions)
-        return Reads(frozenset(path for paths in spoken for path in paths))
+        spoken = [rule.actions is None or action in rule.actions for rule in self.rules]
+        return Reads(frozenset().union(*compress(self.paths, spoken)))
 
 
 def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resource], source: str) -> PolicyText:
@@ -95,12 +98,12 @@ def read_policy(text: str, schema: cedarpy.Schema, resources: Mapping[str, Resou
                 policy.effect,
                 _words_of(policy),
                 _actions_of(policy),
-                frozenset(paths_read(policy, _where(policy, lines, source))),
                 texts[policy.id].rstrip(),
                 lines[policy.id],
             )
             for policy in policies
         ),
+        tuple(frozenset(paths_read(policy, _where(policy, lines, source))) for policy in policies),
     )
 
 

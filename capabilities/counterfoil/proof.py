@@ -33,7 +33,7 @@ MAX_RUN = 3600
 """Seconds from redemption to ``run_by`` that an order can have; the setting ``times.run`` allows no more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Proven:
     """An order that verified, with the evidence that was verified for it."""
 

@@ -44,7 +44,7 @@ MAX_NOTE = 500
 """Characters of an AI's note."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Requester:
     """Who asks: an agent's credential, the person behind it, and the chat it comes from."""
 

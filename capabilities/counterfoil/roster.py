@@ -106,7 +106,7 @@ class SignedEnrolment(Frozen):
         return canonical(self.model_dump(mode="json")).decode()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Credential:
     """An enrolled passkey."""
 
@@ -117,7 +117,7 @@ class Credential:
     ended: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Person:
     """Somebody who may sign."""
 

@@ -95,7 +95,7 @@ def default_ladder(roles: Iterable[str]) -> tuple[Rung, ...]:
     return (base, *(base.model_copy(update={"staff": {role: count}}) for count in (1, 2) for role in roles))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ladder:
     """Distinct rungs, and by their places which one covers which other."""
 

@@ -36,7 +36,7 @@ SETTLED_ALREADY = "It is settled already: somebody, or the connector's own looku
 STILL_EXECUTING = "It is being carried out at this moment; only what nobody knows can be settled."
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SettlementOffer:
     """A settlement made for one person to sign, or to let lapse."""
 
@@ -45,7 +45,7 @@ class SettlementOffer:
     challenge: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SettlementView:
     """What one person may see and establish of one ticket. ``settled``: what was signed of it, if somebody did."""
 

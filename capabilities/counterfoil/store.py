@@ -17,7 +17,7 @@ from counterfoil.log import Leaf, LeafDraft
 from counterfoil.tickets import Event, State, Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NoticeDraft:
     """A message to write into the outbox; ``kind`` and ``seat`` are those of ``recipients.py``."""
 
@@ -34,7 +34,7 @@ NO_LONGER_NEEDED = "No longer needed"
 """How the error of a notice begins that was not sent because its ticket had ended: nobody need look at it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Notice:
     """An outbox row. ``state``: queued, sent, failed (with ``error``; tried again at ``next_try`` unless final)."""
 
@@ -52,7 +52,7 @@ class Notice:
     sent_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caps:
     """How many tickets may wait for people at once (T12, T13)."""
 
@@ -61,7 +61,7 @@ class Caps:
     per_conversation: int = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewTicket:
     """Everything :meth:`Store.create_ticket` writes at once."""
 
@@ -78,7 +78,7 @@ class NewTicket:
     """The ticket that this one would undo; of all that would undo one ticket, one at most is redeemed."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Counters:
     """What happened, or may still happen, on one account with one operation in a span of time: how often in any
     currency, and how much in one."""
@@ -87,7 +87,7 @@ class Counters:
     total: Decimal
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredStatement:
     """One person's decision: the exact statement bytes and the assertion over them (JSON)."""
 
@@ -101,7 +101,7 @@ class StoredStatement:
     recorded_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StoredSettlement:
     """What one person established of an unknown outcome: ``found`` and ``reference`` as in the exact bytes signed, and
     the assertion over them (JSON)."""
@@ -117,7 +117,7 @@ class StoredSettlement:
     recorded_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Step:
     """One transition of one ticket, with its leaf and notices. ``at_most``: refuse when expired at that time."""
 
@@ -128,7 +128,7 @@ class Step:
     notices: Sequence[NoticeDraft] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Capability:
     """A minted capability's row; its text is never stored. ``ended_at``: revoked, or its ticket was stopped; redeeming
     a ticket spends all its capabilities without a change of theirs."""
@@ -141,7 +141,7 @@ class Capability:
     ended_at: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Redeeming:
     """What a redemption claims, and what must still be so inside its transaction."""
 
@@ -163,7 +163,7 @@ class Redeeming:
     """The ticket that it undoes: no other one must have undone it, or be at it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Revoked:
     """What a revocation met: tickets now revoked, tickets already executing, tickets already done."""
 
@@ -174,7 +174,7 @@ class Revoked:
     """Grants that ended with it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Suspension:
     """A scope that is stopped. ``final``: revoked, never resumed."""
 
@@ -184,7 +184,7 @@ class Suspension:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Principal:
     """An agent's credential. ``owner`` is the person behind it, who never fills a staff seat for it."""
 
@@ -194,7 +194,7 @@ class Principal:
     disabled_at: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Conversation:
     """A chat's handle: a name, not authority. Times are Unix seconds."""
 
@@ -204,7 +204,7 @@ class Conversation:
     expires_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secret:
     """A one-time or short-lived secret, known to the store only by its digest.
 
@@ -218,7 +218,7 @@ class Secret:
     expires_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Call:
     """A tool call as it is recorded: who, what, how it ended; arguments only as a digest."""
 

@@ -225,7 +225,7 @@ def envelope_digest(body: bytes) -> str:
     return digest("application/vnd.counterfoil.envelope.v1+json", body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ticket:
     """A ticket as the store holds it: the frozen envelope, and what happened to it since."""
 

@@ -27,7 +27,7 @@ PLAIN = re.compile(r"[^,\]}\n#]+")
 POSITION = re.compile(r" \((?:at line (?P<line>\d+), column (?P<column>\d+)|at end of document)\)$")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lines:
     """The lines of the keys, from 1."""
 

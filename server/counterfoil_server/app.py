@@ -150,7 +150,7 @@ def _wire(
         issuer=configuration.issuer,
         judge=Judge(
             desk=judge.desk,
-            policy=configuration.load_policy(),
+            policy=judge.policy,  # from files, like the executor's own would be; asking it changes nothing
             store=store,
             trust=judge.trust,
             log_key=keys.secrets.log,

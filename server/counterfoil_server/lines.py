@@ -16,7 +16,7 @@ BROKEN = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceErro
 """What a stream raises when its other side is gone, in order or not."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overlong:
     """A line over the limit."""
 

@@ -54,7 +54,7 @@ MIGRATIONS = (SCHEMA, SECOND)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Effect:
     """An effect that was started. ``event`` and ``outcome`` (JSON) are None while nothing is known of its end."""
 

@@ -40,7 +40,7 @@ class DeliveredLink(Protocol):
         """The code that stops the request, or None."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Described:
     """What a message may say of a notice. ``at``: when it was requested or done (Unix seconds); ``contact``: whom to
     ask, in the organisation's words; ``looked_into``: somebody is named who finds out what became of it."""
@@ -52,7 +52,7 @@ class Described:
     looked_into: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pace:
     """How fast, how often and how long. Times are seconds."""
 

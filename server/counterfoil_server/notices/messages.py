@@ -46,7 +46,7 @@ def templates() -> Environment:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """What is sent. ``link`` and ``code`` repeat what the text holds; secrets are kept out of ``repr``."""
 
@@ -57,7 +57,7 @@ class Message:
     code: str | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Part:
     """A paragraph, the request (``subject``), a link or a code, by ``role``."""
 

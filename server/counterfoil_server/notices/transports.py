@@ -58,7 +58,7 @@ def single_address(text: str) -> str:
     return text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """A message in the mailbox; ``number`` counts from 1, ``at`` is in Unix seconds."""
 

@@ -74,7 +74,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA busy_timeout = 10000")
     connection.execute("PRAGMA trusted_schema = OFF")
     # The operating system keeps the file's pages; a cache that grows with the file would keep them twice.
-    connection.execute("PRAGMA cache_size = -512")
+    connection.execute("PRAGMA cache_size = -256")
     return connection
 
 

@@ -16,7 +16,7 @@ from types import TracebackType
 from counterfoil.errors import SettingsError, StateFolderInUse
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Occupant:
     """The process that owns a state folder, and what it announced (empty until then)."""
 

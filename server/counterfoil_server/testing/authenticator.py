@@ -29,7 +29,7 @@ class PasskeyRefused(Exception):
     """The authenticator does not do what the page asks for."""
 
 
-@dataclass(slots=True)
+@dataclass
 class SoftwarePasskey:
     """One passkey."""
 

@@ -23,7 +23,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Endpoint:
     """Answers one address. ``speaks_json``: its caller is a script of ours, not a person."""
 

@@ -42,7 +42,7 @@ PURPOSE = "enrol"
 NOT_ENROLLED = StatementRefused("The new passkey did not sign properly.", "Try again, or with another passkey.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invited:
     """A good invitation and the secret that opened it."""
 

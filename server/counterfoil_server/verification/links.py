@@ -43,7 +43,7 @@ ASKED_AGAIN_WITHIN = 30 * 86400
 """Seconds for which a link about an unknown outcome can bring a new one: nothing else ends such a ticket's wait."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeliveredLink:
     """What one message carries: a link, or none for its kind; and the code that its page asks for."""
 
@@ -51,7 +51,7 @@ class DeliveredLink:
     code: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Link:
     """A link that was opened. ``live``: its ten minutes are not over."""
 

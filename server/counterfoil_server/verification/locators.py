@@ -24,7 +24,7 @@ PATH = "/t/"
 _DOMAIN = [b"counterfoil-locator"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Locator:
     """A genuine locator. It is nobody's in particular."""
 

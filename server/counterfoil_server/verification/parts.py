@@ -16,7 +16,7 @@ from counterfoil_server.verification.rendering import Pages
 from counterfoil_server.verification.sessions import Sessions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Parts:
     """Made once by ``Verification``. ``decided`` is called after every decision and enrolment."""
 

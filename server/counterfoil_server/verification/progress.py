@@ -16,7 +16,7 @@ from counterfoil.errors import BadJSON, CounterfoilError
 from counterfoil.tickets import State, Ticket
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Progress:
     """``tone``: waiting, good, stopped or unsure. ``final``: nothing more will change by itself."""
 

@@ -36,7 +36,7 @@ from counterfoil_server.verification.passkeys import TIMEOUT, RegistrationAnswer
 ALGORITHMS = [COSEAlgorithmIdentifier.ECDSA_SHA_256]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class NewCredential:
     """A registered passkey: its id and DER SPKI key (base64url), and whether it may be copied to other devices."""
 

@@ -31,7 +31,7 @@ from counterfoil_server.verification.sign_in import LinkSignIn, SignIn, by_locat
 from counterfoil_server.verification.veto import Veto
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Lifetimes:
     """In seconds (T11)."""
 

@@ -35,7 +35,7 @@ VISIT = "counterfoil-visit"
 NO_SESSION = LinkRefused("You are not signed in, or not any more.", "Open the newest link from your messages again.")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Session:
     """Who is here, and for which ticket."""
 
@@ -47,7 +47,7 @@ class Session:
     """The form token of this session's pages."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Visit:
     """A browser that was shown a page before anyone signed in."""
 

@@ -45,7 +45,7 @@ class Pointer(Protocol):
         """Whom alone it is for; None where anybody may have it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Way:
     """Where a kind of address leads.
 
