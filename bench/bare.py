@@ -1,6 +1,6 @@
 """The measure: a bare server on the same SDK that offers the same tools over the same shop's records, and nothing else.
 
-It answers one of them; the others are there to be listed, as the desk's are.
+It answers two of them; the others are there to be listed, as the desk's are. Whose membership is read the caller names.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "examples" / "support_desk
 # Everything that the shop itself is made of; of these modules none knows Counterfoil.
 import colleagues  # noqa: F401
 import invoices  # noqa: F401
-import memberships  # noqa: F401
 import reviews  # noqa: F401
 import sign_in  # noqa: F401
 import store_credit  # noqa: F401
 from business import Business
+from memberships import BENEFITS, Memberships, in_words
 
 
 class OpenDay(BaseModel):
@@ -43,18 +44,32 @@ class Hours(BaseModel):
     days: list[OpenDay]
 
 
+class Member(BaseModel):
+    """A customer's membership."""
+
+    membership: str
+    benefits: str
+
+
 def bare_app(database: Path, tools: types.ListToolsResult) -> Starlette:
     """The bare server over a shop's database; ``tools`` are the desk's, as its own server lists them."""
     shop = Business(database)
+    memberships = Memberships(shop)
+
+    def opening_hours() -> Hours:
+        return Hours(days=[OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in shop.opening_hours()])
+
+    def membership(customer: str) -> Member:
+        found = memberships.membership_of(customer)
+        return Member(membership=in_words(found), benefits=BENEFITS[found.tier])
+
+    answered: dict[str, Callable[..., BaseModel]] = {"opening_hours": opening_hours, "membership": membership}
 
     async def list_tools(_: Any, __: Any) -> types.ListToolsResult:
         return tools
 
     async def call_tool(_: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
-        if params.name != "opening_hours":
-            raise ValueError("only opening_hours is measured")
-        days = [OpenDay(day=day, opens=opens, closes=closes) for day, opens, closes in shop.opening_hours()]
-        structured = Hours(days=days).model_dump(mode="json")
+        structured = answered[params.name](**params.arguments or {}).model_dump(mode="json")
         return types.CallToolResult(
             content=[types.TextContent(type="text", text=json.dumps(structured))], structured_content=structured
         )

@@ -1,11 +1,14 @@
-"""A read of one person's records, against a bare server's call and two durable commits, taken in turn.
+"""A read of one person's records, against a bare server's call of the same tool and two durable commits, taken in turn.
 
+The tool takes an argument: the SDK's server lists all its tools to itself before it lets such a call through.
 Both servers run here, in the client's own process, because a person has to grant the access first. A commit is one row
-in a SQLite file of its own on the same disk, with the store's own settings: what recording a read cannot do without.
+in a SQLite file of its own on the same disk, with the store's own settings, by a thread: a server that waited for the
+disk on its event loop would let everybody else wait as well.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sqlite3
@@ -13,6 +16,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
@@ -29,6 +33,7 @@ from counterfoil_server.testing.serving import serving
 
 CALLS = 300
 HOLDER = "C-1001"
+INSERT = "INSERT INTO leaf (body) VALUES (zeroblob(400))"
 SETTINGS = ROOT / "examples" / "support_desk" / "counterfoil.toml"
 
 
@@ -52,14 +57,15 @@ async def personal_read_ratio(folder: Path) -> float:
         app = bare_app(folder / "shop.db", await ours.list_tools())
         await stack.enter_async_context(serving(app, listener))
         bare = await stack.enter_async_context(_client(f"http://127.0.0.1:{listener.getsockname()[1]}/mcp", {}))
+        writer = stack.enter_context(ThreadPoolExecutor(1))
         commits = stack.enter_context(closing(_commits(folder / "commits.db")))
         conversation = await _granted(desk, Assistant(ours))
 
         async def commit() -> None:
-            commits.execute("INSERT INTO leaf (body) VALUES (zeroblob(400))")
+            await asyncio.get_running_loop().run_in_executor(writer, commits.execute, INSERT)
 
         calls: dict[str, Callable[[], Awaitable[Any]]] = {
-            "bare": partial(bare.call_tool, "opening_hours", {}),
+            "bare": partial(bare.call_tool, "membership", {"customer": HOLDER}),
             "commit": commit,
             "ours": partial(conversation.read, "membership"),
         }
@@ -93,7 +99,7 @@ async def _client(url: str, headers: dict[str, str]) -> AsyncIterator[Client]:
 
 
 def _commits(path: Path) -> sqlite3.Connection:
-    database = sqlite3.connect(path, isolation_level=None)
+    database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = FULL")
     database.execute("CREATE TABLE leaf (number INTEGER PRIMARY KEY, body BLOB NOT NULL)")

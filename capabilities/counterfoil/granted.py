@@ -37,6 +37,8 @@ class _Verified:
     statements: list[StoredStatement]
     envelope: Envelope
     evidence: Evidence
+    grant: Grant
+    scopes: tuple[str, ...]
     verdict: bool | None
     """What policy says of it; None where that depends on what happened before, and is asked each time."""
 
@@ -80,20 +82,17 @@ class Grants:
         judge = self._judge
         if ticket.operation != ACCESS or ticket.state is not State.EXECUTED:
             raise NoAccess()
-        redeemed_at = ticket.redeemed_at or 0
-        if at >= redeemed_at + GRANT_LIFE:
+        if at >= (ticket.redeemed_at or 0) + GRANT_LIFE:
             raise NoAccess()  # whatever was signed, it was signed before; a long conversation has many such
         verified = await self._verified(ticket, at)
-        envelope, evidence = verified.envelope, verified.evidence
-        grant = grant_of(envelope, evidence, redeemed_at=redeemed_at, now=at)
+        if not verified.grant.holds(at):
+            raise NoAccess()
         allowed = verified.verdict
         if allowed is None:
-            allowed = await self._allowed(ticket, envelope, evidence, at)
-        if not allowed:
+            allowed = await self._allowed(ticket, verified.envelope, verified.evidence, at)
+        if not allowed or await judge.store.suspensions(verified.scopes):
             raise NoAccess()
-        if await judge.store.suspensions(scopes_of(envelope, people=evidence.people)):
-            raise NoAccess()
-        return grant
+        return verified.grant
 
     async def _allowed(self, ticket: Ticket, envelope: Envelope, evidence: Evidence, at: int) -> bool:
         reached = with_wait(evidence, ticket.redeemed_at or 0)
@@ -113,8 +112,10 @@ class Grants:
             return kept
         judge.check_recorded(ticket, leaf)
         envelope, evidence = ticket.envelope, judge.evidence_under(roster, ticket, statements)
+        grant = grant_of(envelope, evidence, redeemed_at=ticket.redeemed_at or 0)
+        scopes = scopes_of(envelope, people=evidence.people)
         verdict = None if judge.policy.counts(ACCESS) else await self._allowed(ticket, envelope, evidence, at)
-        kept = keeping[ticket.id] = _Verified(ticket, leaf, statements, envelope, evidence, verdict)
+        kept = keeping[ticket.id] = _Verified(ticket, leaf, statements, envelope, evidence, grant, scopes, verdict)
         while len(keeping) > KEPT:
             del keeping[next(iter(keeping))]
         return kept

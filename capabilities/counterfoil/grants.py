@@ -19,7 +19,8 @@ from counterfoil.values import Account, Assurance
 
 @dataclass(frozen=True)
 class Grant:
-    """A verified grant. ``ticket`` is the access that it is; ``ends_at`` (Unix seconds) the first moment without it."""
+    """A verified grant. ``ticket`` is the access that it is; it holds from ``begins_at`` and before ``ends_at`` (Unix
+    seconds)."""
 
     ticket: str
     account: Account
@@ -27,17 +28,21 @@ class Grant:
     conversation: str
     assurance: Assurance
     people: tuple[str, ...]
+    begins_at: int
     ends_at: int
 
+    def holds(self, at: int) -> bool:
+        """Whether that moment is within its time."""
+        return self.begins_at <= at < self.ends_at
 
-def grant_of(envelope: Envelope, evidence: Evidence, *, redeemed_at: int, now: int) -> Grant:
-    """The grant that an executed access is at ``now``; raises :class:`NoAccess` where it is none, or none any more."""
+
+def grant_of(envelope: Envelope, evidence: Evidence, *, redeemed_at: int) -> Grant:
+    """The grant that an executed access is; raises :class:`NoAccess` where it is none."""
     if envelope.operation != ACCESS or envelope.account is None or envelope.conversation is None:
         raise NoAccess()
     if met(envelope.requirements, with_wait(evidence, redeemed_at)) is None:
         raise NoAccess()
-    ends_at = evidence.complete_at + GRANT_LIFE
-    if not evidence.complete_at <= redeemed_at <= now < ends_at:
+    if redeemed_at < evidence.complete_at:
         raise NoAccess()
     return Grant(
         ticket=envelope.ticket,
@@ -46,7 +51,8 @@ def grant_of(envelope: Envelope, evidence: Evidence, *, redeemed_at: int, now: i
         conversation=envelope.conversation,
         assurance=evidence.reached.holder,
         people=evidence.people,
-        ends_at=ends_at,
+        begins_at=redeemed_at,
+        ends_at=evidence.complete_at + GRANT_LIFE,
     )
 
 

@@ -118,7 +118,7 @@ class Judge:
 
     async def roster(self) -> Roster:
         """The verified roster; verified again whenever a stored byte of it changed."""
-        records, enrolments = await self.store.roster_records(), await self.store.enrolments()
+        records, enrolments = await self.store.roster()
         # With their lengths, so that no two ways to cut the same text are taken for each other.
         stored = "".join(f"{len(each)}:{each}" for each in (*records, *enrolments))
         fingerprint = digest("counterfoil-roster", f"{len(records)}:{stored}".encode())

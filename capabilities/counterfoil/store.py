@@ -346,8 +346,9 @@ class Store(Protocol):
     async def add_roster_record(self, record: str, *, version: int, leaf: LeafDraft) -> None:
         """Append the record with exactly the next version; raises RosterRefused when another came first."""
 
-    async def roster_records(self) -> list[str]:
-        """Signed by the roster key, in order of version."""
+    async def roster(self) -> tuple[list[str], list[str]]:
+        """The records that the roster key signed and the enrolments that credentials did, each in order; as of one
+        moment."""
 
     async def roster_size(self) -> tuple[int, int]:
         """How many roster records and enrolments there are; both only grow. Cheap."""
@@ -367,9 +368,6 @@ class Store(Protocol):
 
         Raises LinkRefused when the invitation is spent.
         """
-
-    async def enrolments(self) -> list[str]:
-        """Signed by credentials, in order."""
 
     # Conversations
 

@@ -232,7 +232,8 @@ class Administration:
     async def roster_append(self, *, record: str) -> JSONObject:
         """Append a record that the roster key signed; raises :class:`RosterRefused` unless the whole still verifies."""
         store, judge = self._authority.store, self._authority.judge
-        verified = verify_roster([*await store.roster_records(), record], await store.enrolments(), judge.trust)
+        records, enrolments = await store.roster()
+        verified = verify_roster([*records, record], enrolments, judge.trust)
         if verified.head != record_digest(record):
             raise RosterRefused()
         values = roster.read_record(record)

@@ -29,9 +29,13 @@ def reading() -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreFailed(
-            "The database could not be read.", "Check the disk and run 'counterfoil doctor', then try again."
-        ) from error
+        raise _unread() from error
+
+
+def _unread() -> StoreFailed:
+    return StoreFailed(
+        "The database could not be read.", "Check the disk and run 'counterfoil doctor', then try again."
+    )
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -89,8 +93,11 @@ class Readers:
 
     def lookup(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a short, indexed query now. All rows are fetched: a half-read cursor would pin an old snapshot."""
-        with reading(), self._near_lock:
-            return self._near.execute(sql, parameters).fetchall()
+        try:  # a call has ten of these, and entering reading() takes as long as a short query
+            with self._near_lock:
+                return self._near.execute(sql, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _unread() from error
 
     async def query(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         """Run a query that may be long, in the reader's thread."""

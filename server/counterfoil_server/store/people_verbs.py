@@ -75,6 +75,7 @@ def add_enrolment(
 READ_AT_ONCE = 200
 """Records and enrolments that are read quicker than a thread is woken."""
 
+ROSTER = "SELECT 0, version, record FROM roster_record UNION ALL SELECT 1, number, record FROM enrolment ORDER BY 1, 2"
 ROSTER_SIZE = "SELECT (SELECT max(version) FROM roster_record), (SELECT max(number) FROM enrolment)"
 
 
@@ -121,9 +122,12 @@ class PeopleVerbs(Verbs):
         """Append the record with exactly the next version (from 1); raises RosterRefused when another came first."""
         await self._write(lambda transaction: add_roster_record(transaction, record, version, leaf))
 
-    async def roster_records(self) -> list[str]:
-        """In order of version."""
-        return await self._roster("SELECT record FROM roster_record ORDER BY version")
+    async def roster(self) -> tuple[list[str], list[str]]:
+        """Roster records and enrolments, each in order. A large roster is read in the reader's thread."""
+        rows = self._readers.lookup(f"{ROSTER} LIMIT {READ_AT_ONCE + 1}")
+        if len(rows) > READ_AT_ONCE:
+            rows = await self._readers.query(ROSTER)
+        return [text for enrolled, _, text in rows if not enrolled], [text for enrolled, _, text in rows if enrolled]
 
     async def roster_size(self) -> tuple[int, int]:
         """Of records and enrolments."""
@@ -144,16 +148,6 @@ class PeopleVerbs(Verbs):
         await self._write(
             lambda transaction: add_enrolment(transaction, record, invitation, credential, leaf, notices, asked)
         )
-
-    async def enrolments(self) -> list[str]:
-        """In order."""
-        return await self._roster("SELECT record FROM enrolment ORDER BY number")
-
-    async def _roster(self, sql: str) -> list[str]:
-        """At once while the roster is small; a large one in the reader's thread."""
-        small = sum(await self.roster_size()) <= READ_AT_ONCE
-        rows = self._readers.lookup(sql) if small else await self._readers.query(sql)
-        return [row[0] for row in rows]
 
     async def start_conversation(self, conversation: Conversation, *, at_most: int) -> None:
         """Remember it; raises TooManyRequests where the principal has ``at_most`` that have not expired."""

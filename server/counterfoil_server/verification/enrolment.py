@@ -159,10 +159,8 @@ class Enrol:
         secret = read_secret(request.path_params["secret"]) or bytes(32)
         opened = secret_key_of(secret)
         roster = await self._parts.judge.roster()
-        spent = {
-            SignedEnrolment.model_validate_json(text).enrolment.invitation
-            for text in await self._parts.store.enrolments()
-        }
+        _, enrolments = await self._parts.store.roster()
+        spent = {SignedEnrolment.model_validate_json(text).enrolment.invitation for text in enrolments}
         for known, invitation in roster.invitations.items():
             if invitation.secret_key != opened or known in spent:
                 continue

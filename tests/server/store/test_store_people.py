@@ -43,7 +43,7 @@ async def test_roster_records_follow_each_other_without_a_gap(world: World) -> N
         with pytest.raises(RosterRefused, match="next version is 2"):
             await store.add_roster_record("x", version=version, leaf=leaf("roster"))
     await store.add_roster_record("two", version=2, leaf=leaf("roster"))
-    assert await store.roster_records() == ["one", "two"]
+    assert await store.roster() == (["one", "two"], [])
     assert len(await store.leaves()) == 2
 
 
@@ -54,7 +54,9 @@ async def test_a_large_roster_is_read_like_a_small_one(
     monkeypatch.setattr(people_verbs, "READ_AT_ONCE", at_once)
     for version, record in enumerate(("one", "two", "three"), 1):
         await world.store.add_roster_record(record, version=version, leaf=leaf("roster"))
-    assert (await world.store.roster_records(), await world.store.enrolments()) == (["one", "two", "three"], [])
+    await world.store.put_secret(Secret("invitation", "inv", "ann", {}, START + 60))
+    await world.store.add_enrolment("own", invitation="inv", credential="key", leaf=leaf("enrol"))
+    assert await world.store.roster() == (["one", "two", "three"], ["own"])
 
 
 async def test_of_two_roster_changes_at_once_one_is_refused(world: World) -> None:
@@ -72,7 +74,7 @@ async def test_an_invitation_enrols_one_credential_and_a_credential_is_enrolled_
     for invitation, credential in (("inv", "key-2"), ("inv-2", "key-1")):
         with pytest.raises(LinkRefused):
             await store.add_enrolment("other", invitation=invitation, credential=credential, leaf=leaf("enrol"))
-    assert await store.enrolments() == ["record"]
+    assert await store.roster() == ([], ["record"])
     assert len(await store.leaves()) == 1
 
 
