@@ -179,6 +179,11 @@ class Configuration:
             ) from None
         return Policy.load(text, self.desk, source=self.settings.policy)
 
+    @property
+    def path(self) -> Path:
+        """The settings file, as a whole path."""
+        return (self.folder / FILE_NAME if self.file is None else self.file).resolve()
+
     def place(self, *key: str) -> str:
         """Where the setting stands, for error messages."""
         file = self.folder / FILE_NAME if self.file is None else self.file

@@ -5,6 +5,7 @@ person of the story. What an earlier start left is used again, but secrets are n
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +29,10 @@ async def offer(call: Call, configuration: Configuration, people: Sequence[Invit
         "principal": added["principal"],
         "token": added["token"],
         "first": NAME not in taken,
+        "stdio": {
+            "command": sys.executable,
+            "args": ["-m", "counterfoil_server.cli", "--config", str(configuration.path), "serve", "--stdio"],
+        },
         "mailbox": f"{public}/mailbox",
         "operator_code": code,
         "people": [await _person(call, configuration, person) for person in people],
@@ -65,6 +70,8 @@ def show(output: Output, desk: str, offered: dict[str, Any]) -> None:
     output.paste(json.dumps({"servers": {"counterfoil": {"type": "http", "url": url, "headers": headers}}}))
     output.say("Cursor, in .cursor/mcp.json:")
     output.paste(json.dumps({"mcpServers": {"counterfoil": {"url": url, "headers": headers}}}))
+    output.say("Claude Desktop, in claude_desktop_config.json (it starts this by itself, without a token):")
+    output.paste(json.dumps({"mcpServers": {"counterfoil": offered["stdio"]}}))
     output.heading("2. Be the people who decide")
     for person in offered["people"]:
         roles = [f"role {role}" for role in person["roles"]]

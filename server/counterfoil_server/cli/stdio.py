@@ -138,8 +138,8 @@ def _with_a_way_out(configuration: Configuration, error: SettingsError) -> Setti
         return error
     return SettingsError(
         error.happened,
-        "Run 'counterfoil demo --stay' or 'counterfoil serve' in a terminal and connect again: this attaches to it. Or"
-        " add [smtp] with host and sender to counterfoil.toml, or --no-notices to the command.",
+        "Run 'counterfoil demo --stay' in a terminal and connect again: this attaches to it. Or add [smtp] with host"
+        " and sender to counterfoil.toml, or --no-notices to the command.",
     )
 
 

@@ -308,6 +308,14 @@ def test_killed_it_leaves_the_owner_undisturbed(office: Office, served: Served) 
     assert answers(office.run(*ATTACHED, typed=HOURS + "\n"))[1]["result"]
 
 
+def test_the_lines_that_a_demo_shows_for_claude_desktop_attach_to_it(office: Office) -> None:
+    with office.running("demo", "--stay") as stays:
+        starts = stays.ready["stdio"]
+        command = [starts["command"], *starts["args"]]
+        ran = subprocess.run(command, input=f"{HOURS}\n", cwd="/", capture_output=True, text=True, timeout=60)
+        assert json.loads(ran.stdout)["result"], ran.stderr
+
+
 # Starting -------------------------------------------------------------------------------------------------------------
 
 
