@@ -208,6 +208,14 @@ class TamperDetected(CounterfoilError):
     remedy_default = "Nothing was run; an administrator should run 'counterfoil doctor'."
 
 
+class ProofRefused(CounterfoilError):
+    """A checkpoint, its signature, or a proof about the log does not hold."""
+
+    code = "proof_refused"
+    happened_default = "The proof does not hold."
+    remedy_default = "Keep what you were given, and ask its operator for the log's checkpoints."
+
+
 class CodeRefused(CounterfoilError):
     """The match code typed is not the one from the chat (T10)."""
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import anyio
 import uvicorn
@@ -26,6 +26,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority, Times
+from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
 from counterfoil.errors import SettingsError, StoreFailed
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
@@ -40,6 +41,7 @@ from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
 from counterfoil_server.notices import Delivery, Described, Mailbox, Transport
 from counterfoil_server.store import SQLiteStore, StateFolder
+from counterfoil_server.store.sealer import LOG_KEY, Sealer
 from counterfoil_server.verification import Lifetimes, Verification
 
 logger = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Parts:
     verification: Verification
     delivery: Delivery | None
     administration: Administration
+    sealer: Sealer
 
 
 @asynccontextmanager
@@ -99,7 +102,8 @@ async def open_parts(
                     trust=RosterTrust(keys.roster_keys, ledger.roster_version(), configuration.party),
                     log_key=keys.secrets.log,
                 )
-                yield _wire(configuration, keys, store, judge, ledger, transport)
+                sealer = await open_sealer(store, keys, configuration)
+                yield _wire(configuration, keys, store, judge, ledger, sealer, transport)
         finally:
             ledger.close()
 
@@ -114,12 +118,29 @@ def open_ledger(path: Path, *, fresh: bool) -> Ledger:
     return Ledger(path)
 
 
+async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> Sealer:
+    """The sealer of the store's log, which was checked against what was sealed before.
+
+    The log keeps the name that it had first, whatever the settings say later.
+    """
+    pinned = await store.setting(LOG_KEY)
+    name = NoteKey.from_text(pinned).name if pinned is not None else log_name(configuration.issuer)
+    signer = NoteSigner.of(name, LOG, keys.log)
+    return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
+
+
+def log_name(issuer: str) -> str:
+    """What a log is called: a URL without its scheme, as is the custom (https://c2sp.org/tlog-checkpoint)."""
+    return f"{quote(issuer.partition('://')[2] or issuer, safe='/:.-_~')}/log"
+
+
 def _wire(
     configuration: Configuration,
     keys: key_files.Keys,
     store: SQLiteStore,
     judge: Judge,
     ledger: Ledger,
+    sealer: Sealer,
     transport: Transport | None,
 ) -> Parts:
     settings = configuration.settings
@@ -159,6 +180,8 @@ def _wire(
         ledger=ledger,
         log_key=keys.secrets.log,
         report=report,
+        proof=sealer.proof,
+        sealed_by=sealer.key,
     )
     engine = LocalEngine(executor)
     dispatcher = Dispatcher(authority, executor, engine)
@@ -211,6 +234,7 @@ def _wire(
         verification,
         delivery,
         administration,
+        sealer,
     )
 
 
@@ -220,6 +244,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with parts.conversation.lifespan(), anyio.create_task_group() as group:
+            group.start_soon(parts.sealer.run)
             group.start_soon(parts.dispatcher.run)
             await group.start(admin_socket.serve, parts.administration, parts.configuration.state)
             await group.start(

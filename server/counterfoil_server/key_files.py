@@ -1,8 +1,9 @@
 """Key material in files: made once with mode 0600, never in the database, never replaced by itself.
 
 In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``), one secret
-from which the keys for deduplication, match codes, locators and the log's chain are derived, and ``trust.json`` with
-the roster's public keys. The roster's private key lies elsewhere: serving processes never read it.
+from which the keys for deduplication, match codes, locators and the log's chain are derived, the key that seals the log
+(``log.pem``), and ``trust.json`` with the roster's public keys. The roster's private key lies elsewhere: serving
+processes never read it.
 
 A state folder that has a database but lacks a key is refused: a fresh key would make every old record unverifiable.
 """
@@ -17,13 +18,18 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from counterfoil.authority import Secrets
 from counterfoil.errors import KeyFileError
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
 
 SECRET_LENGTH = 32
+
+CHECKPOINT = "checkpoint"
+"""The file in the state folder with the log's newest checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Keys:
     locator_key: bytes
     """Seals the addresses of tickets' pages that AI clients may show."""
     roster_keys: dict[str, VerificationKey]
+    log: Ed25519PrivateKey
+    """Signs the log's checkpoints, and nothing else."""
 
 
 def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
@@ -59,7 +67,27 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
         arguments_key=derive(secret, "recorded-arguments"),
         locator_key=derive(secret, "locator"),
         roster_keys=read_trust(folder / "trust.json"),
+        log=_log_key(folder),
     )
+
+
+def _log_key(folder: Path) -> Ed25519PrivateKey:
+    """Read the log's key. A folder of a version that sealed nothing gets one; that nothing was sealed is checked when
+    the log is opened."""
+    path = folder / "log.pem"
+    if not path.exists() and not (folder.parent / CHECKPOINT).exists():
+        write_private(path, _log_pem())
+    try:
+        key = load_pem_private_key(read_private(path), password=None)
+    except (ValueError, TypeError):
+        raise KeyFileError(f"The key file {path} is damaged or not a PEM.") from None
+    if not isinstance(key, Ed25519PrivateKey):
+        raise KeyFileError(f"The key file {path} holds no Ed25519 key.")
+    return key
+
+
+def _log_pem() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def derive(secret: bytes, use: str) -> bytes:
@@ -113,6 +141,8 @@ def _create(folder: Path, roster_key: Path) -> None:
     for name in ("authority-current.pem", "authority-next.pem"):
         if not (folder / name).exists():
             write_private(folder / name, SigningKey.generate().to_pem())
+    if not (folder / "log.pem").exists():
+        write_private(folder / "log.pem", _log_pem())
     if not (folder / "secret").exists():
         write_private(folder / "secret", secrets.token_bytes(SECRET_LENGTH))
     if not (folder / "trust.json").exists():

@@ -17,7 +17,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from counterfoil.canonical import canonical, parse_strict
-from counterfoil.errors import ASK_AGAIN, CounterfoilError, OrderRefused, RosterRefused, StoreFailed, TamperDetected
+from counterfoil.checkpoints import NoteKey, check_proof
+from counterfoil.errors import (
+    ASK_AGAIN,
+    CounterfoilError,
+    OrderRefused,
+    ProofRefused,
+    RosterRefused,
+    StoreFailed,
+    TamperDetected,
+)
 from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.keys import VerificationKey
@@ -57,7 +66,10 @@ class Executor:
         ledger: Ledger,
         log_key: bytes,
         report: Report,
+        proof: Callable[[int], Awaitable[str]],
+        sealed_by: NoteKey,
     ) -> None:
+        """``proof`` gives the proof that a leaf is on the log, once there is one; ``sealed_by`` is the log's key."""
         self.name = name
         self.issuer = issuer
         self.judge = judge.believing(self._carried_out)
@@ -65,6 +77,8 @@ class Executor:
         self._authority_keys = authority_keys
         self._log_key = log_key
         self._report = report
+        self._proof = proof
+        self._sealed_by = sealed_by
         self._running: set[str] = set()
         self._starting = asyncio.Lock()
         """Held from counting until the start is counted: two orders must not pass one limit together (T45)."""
@@ -154,7 +168,24 @@ class Executor:
         # Hearsay, but it can only refuse: whoever signs orders with a stolen key cannot go past an administrator's bar.
         if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):
             raise OrderRefused("Something that the request depends on is suspended.")
+        if proven.envelope.grant is None:
+            await self._see_sealed(envelope.ticket)
         return proven
+
+    async def _see_sealed(self, ticket: str) -> None:
+        """Wait until the redemption is on the log under a signed checkpoint: what people signed for never happens
+        without a trace that others can check."""
+        for leaf in await self.store.leaves(ticket=ticket):
+            if leaf.values["event"] == Event.REDEEM.value and leaf.values["ticket"] == ticket:
+                break
+        else:
+            raise OrderRefused("The ticket's redemption is not on the log.")
+        try:
+            index, _ = check_proof(await self._proof(leaf.index), leaf.body, self._sealed_by)
+        except ProofRefused as error:
+            raise OrderRefused(f"The ticket's redemption is not proven to be on the log. {error.happened}") from None
+        if index != leaf.index:
+            raise OrderRefused("The proof of the ticket's redemption is of another leaf.")
 
     async def _grant(self, envelope: Envelope, at: int) -> Grant | None:
         """The grant that the request names, verified from the signatures of those who gave it, as of ``at``; and only

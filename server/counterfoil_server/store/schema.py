@@ -236,7 +236,16 @@ FOURTH = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH)
+FIFTH = (
+    # The full tiles of the tree over the leaves (tlog.py): made from them, and checked against what was signed.
+    """
+    CREATE TABLE tile (
+        level INTEGER NOT NULL, number INTEGER NOT NULL, hashes BLOB NOT NULL, PRIMARY KEY (level, number)
+    ) STRICT, WITHOUT ROWID
+    """,
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 

@@ -24,11 +24,20 @@ from counterfoil_server.store.secret_verbs import SecretVerbs
 from counterfoil_server.store.settling import SettlingVerbs
 from counterfoil_server.store.stopping import StoppingVerbs
 from counterfoil_server.store.ticket_verbs import TicketVerbs
+from counterfoil_server.store.tree_verbs import TreeVerbs
 from counterfoil_server.store.writer import Writer
 
 
 class SQLiteStore(
-    TicketVerbs, RedemptionVerbs, SettlingVerbs, StoppingVerbs, PeopleVerbs, SecretVerbs, OutboxVerbs, LogVerbs
+    TicketVerbs,
+    RedemptionVerbs,
+    SettlingVerbs,
+    StoppingVerbs,
+    PeopleVerbs,
+    SecretVerbs,
+    OutboxVerbs,
+    LogVerbs,
+    TreeVerbs,
 ):
     """An open store. Made by :meth:`open`; closed by :meth:`close` or by leaving ``async with``."""
 

@@ -38,7 +38,7 @@ def over(workshop: Workshop, store: SQLiteStore) -> Executor:
     """The executor as a process started over another database has it, beside the same ledger."""
     own = workshop.executor.judge
     judge = Judge(desk=own.desk, policy=own.policy, store=store, trust=workshop.office.trust(), log_key=LOG_KEY)
-    return executor_over(store, workshop.authority, workshop.ledger, judge)
+    return executor_over(store, workshop.authority, workshop.ledger, judge, workshop.sealer)
 
 
 async def test_T42_an_order_from_the_future_does_not_shorten_a_waiting_time(workshop: Workshop) -> None:

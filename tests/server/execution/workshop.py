@@ -9,6 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from capabilities.world import (
     EXECUTOR,
     ISSUER,
@@ -21,6 +23,7 @@ from capabilities.world import (
 )
 from counterfoil import Account, Desk, Execution, Facts, Money, NotExecuted, Receipt, shown
 from counterfoil.authority import Authority, Requester, Secrets
+from counterfoil.checkpoints import LOG, NoteSigner
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
@@ -31,6 +34,7 @@ from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
 from counterfoil_server.store import SQLiteStore
+from counterfoil_server.store.sealer import Sealer
 
 POLICY = """
 @id("the holder signs for a day's 100 EUR")
@@ -164,6 +168,7 @@ class Workshop:
     office: Office
     passkeys: dict[str, Passkey]
     stolen_ring: KeyRing
+    sealer: Sealer
 
     async def requested(
         self, value: str = "40.00", requester: str = "agent", conversation: str | None = None
@@ -220,11 +225,11 @@ class Workshop:
 
     def new_executor(self) -> Executor:
         """An executor as a restarted process has it: the same ledger, nothing in memory."""
-        return executor_over(self.store, self.authority, self.ledger, self.executor.judge)
+        return executor_over(self.store, self.authority, self.ledger, self.executor.judge, self.sealer)
 
 
-def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge) -> Executor:
-    """An executor that trusts the office and the authority's keys."""
+def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge, sealer: Sealer) -> Executor:
+    """An executor that trusts the office, the authority's keys and the log's."""
 
     async def report(ticket: str, event: Event, outcome: dict[str, object]) -> None:
         await authority.report(ticket, event, outcome)
@@ -238,6 +243,8 @@ def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judg
         ledger=ledger,
         log_key=LOG_KEY,
         report=report,
+        proof=sealer.proof,
+        sealed_by=sealer.key,
     )
 
 
@@ -268,11 +275,14 @@ async def open_workshop(
                 caps=Caps(1000, 1000, 1000),
                 client_isolation=True,
             )
-            executor = executor_over(store, authority, ledger, judge)
+            signer = NoteSigner.of("bank.example/log", LOG, Ed25519PrivateKey.generate())
+            sealer = await Sealer.open(store, signer, folder / "checkpoint")
+            executor = executor_over(store, authority, ledger, judge, sealer)
             engine = LocalEngine(executor)
             yield Workshop(
                 folder, bank, clock, store, authority, executor, engine,
                 Dispatcher(authority, executor, engine), ledger, office, passkeys, ring,
+                sealer,
             )  # fmt: skip
     finally:
         ledger.close()

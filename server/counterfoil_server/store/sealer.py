@@ -1,0 +1,177 @@
+"""The sealer: follows the commits, adds their leaves to the tree, and signs what it has become.
+
+Nobody who changes a ticket waits for it. Who needs a proof asks for one and waits until the leaf is under a checkpoint.
+The newest checkpoint lies in a file beside the database; whoever sets the database back to an earlier copy, cuts the
+log or edits what was sealed has a log that the checkpoint does not fit, and then nothing starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from counterfoil.checkpoints import Checkpoint, NoteKey, NoteSigner, read_checkpoint, sign_checkpoint, write_proof
+from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
+from counterfoil.tlog import EMPTY, WIDTH, Tree
+from counterfoil_server.store.chain import REMEDY
+from counterfoil_server.store.sqlite import SQLiteStore
+
+logger = logging.getLogger(__name__)
+
+PAUSE = 1.0
+"""Seconds between two looks for new leaves. Whoever asks for a proof does not wait for the next."""
+
+LOG_KEY = "log_key"
+"""The setting that pins the verifier key of the log once there is a checkpoint."""
+
+Publish = Callable[[str], Awaitable[None]]
+"""Takes a checkpoint's note somewhere else; may raise OSError, and then is asked again with a later one."""
+
+
+class Sealer:
+    """Owns the tree of one store and its newest checkpoint. Made by :meth:`open`."""
+
+    def __init__(self, store: SQLiteStore, signer: NoteSigner, file: Path, publish: Sequence[Publish]) -> None:
+        self._store = store
+        self._signer = signer
+        self._file = file
+        self._publish = publish
+        self._tree = Tree(_no_tiles)
+        self._busy = asyncio.Lock()
+        self.checkpoint: Checkpoint | None = None
+
+    @property
+    def key(self) -> NoteKey:
+        """The key that verifies the checkpoints."""
+        return self._signer.key
+
+    @classmethod
+    async def open(
+        cls, store: SQLiteStore, signer: NoteSigner, file: Path, *, publish: Sequence[Publish] = ()
+    ) -> Sealer:
+        """Check the log against its newest checkpoint and seal what is new; raises TamperDetected or StoreFailed."""
+        sealer = cls(store, signer, file, publish)
+        await sealer._check_key()
+        await sealer._check_log()
+        await sealer.seal()
+        if await store.setting(LOG_KEY) is None:
+            await store.put_setting(LOG_KEY, signer.key.to_text())
+        return sealer
+
+    async def run(self) -> None:
+        """Seal for as long as it is not cancelled."""
+        while True:
+            await asyncio.sleep(PAUSE)
+            try:
+                await self.seal()
+            except (StoreFailed, ProofRefused) as error:
+                logger.error("The log could not be sealed yet: %s", error)
+
+    async def proof(self, index: int) -> str:
+        """The proof that leaf ``index`` is on the log, which is sealed first if need be.
+
+        Raises StoreFailed where it cannot be, ``ValueError`` where there is no such leaf.
+        """
+        if self._tree.size <= index:
+            await self.seal()
+        tree, checkpoint = self._now()
+        path = await self._store.with_tiles(tree, lambda copied: copied.inclusion(index))
+        return write_proof(index, path, checkpoint.note)
+
+    async def consistency(self, old: int) -> tuple[list[bytes], Checkpoint]:
+        """What proves that the tree of ``old`` leaves began the newest one; ``ValueError`` where there was none."""
+        tree, checkpoint = self._now()
+        return await self._store.with_tiles(tree, lambda copied: copied.consistency(old)), checkpoint
+
+    def _now(self) -> tuple[Tree, Checkpoint]:
+        if self.checkpoint is None:
+            raise ValueError("nothing was sealed yet")
+        return self._tree, self.checkpoint
+
+    async def seal(self) -> None:
+        """Put every committed leaf under a signed checkpoint. Raises StoreFailed, and then changes nothing."""
+        async with self._busy:
+            end = await self._store.leaf_count()
+            if self.checkpoint is not None and end == self.checkpoint.size:
+                return
+            tree = await self._grown(self._tree, end)
+            root = await self._store.with_tiles(tree, Tree.root)
+            note = sign_checkpoint(self._signer, tree.size, root)
+            try:
+                await asyncio.to_thread(_replace, self._file, note)
+            except OSError as error:
+                raise StoreFailed(f"The checkpoint {self._file} cannot be written: {error.strerror}.") from None
+            self._tree, self.checkpoint = tree, read_checkpoint(note, self._signer.key)
+        for publish in self._publish:
+            try:
+                await publish(note)
+            except OSError as error:
+                logger.error("The checkpoint of size %d could not be published: %s", tree.size, error)
+
+    async def _grown(self, tree: Tree, end: int) -> Tree:
+        """A tree with the leaves before ``end`` as well; the full tiles among them are stored."""
+        grown = tree.copy()
+        while grown.size < end:
+            hashes = await self._store.leaf_hashes(grown.size, end)
+            if not hashes:
+                raise StoreFailed("The log has fewer leaves than its head says.", REMEDY)
+            if tiles := grown.append(hashes):
+                await self._store.add_tiles(tiles)
+        return grown
+
+    async def _check_key(self) -> None:
+        pinned = await self._store.setting(LOG_KEY)
+        if pinned is not None and pinned != self._signer.key.to_text():
+            raise TamperDetected("The key that seals the log is not the one that sealed it before.", REMEDY)
+        if pinned is not None and not self._file.exists():
+            raise TamperDetected(f"The log's newest checkpoint, {self._file}, is missing.", REMEDY)
+
+    async def _check_log(self) -> None:
+        """The tree as it was sealed; raises TamperDetected unless the stored log still begins with it."""
+        if not self._file.exists():
+            return
+        try:
+            note = self._file.read_text(encoding="utf-8")
+            checkpoint = read_checkpoint(note, self._signer.key)
+            leaves = await self._store.leaf_count()
+            if checkpoint.size > leaves:
+                raise ProofRefused(
+                    f"The log has {leaves} leaves, but {checkpoint.size} were sealed: it was cut, or is an older copy."
+                )
+            tree = await self._store.with_tiles(self._tree, lambda empty: _restored(empty, checkpoint.size))
+            while tree.size < checkpoint.size:
+                tree.append(await self._store.leaf_hashes(tree.size, checkpoint.size))
+            root = await self._store.with_tiles(tree, Tree.root) if checkpoint.size else EMPTY
+            if root != checkpoint.root:
+                raise ProofRefused(f"The first {checkpoint.size} leaves of the log are not those that were sealed.")
+        except (ProofRefused, UnicodeDecodeError) as error:
+            happened = error.happened if isinstance(error, ProofRefused) else "The log's checkpoint is not readable."
+            raise TamperDetected(happened, REMEDY) from None
+        self._tree, self.checkpoint = tree, checkpoint
+
+
+def _restored(empty: Tree, size: int) -> Tree:
+    empty.restore(size - size % WIDTH)
+    return empty.copy(_no_tiles)
+
+
+def _no_tiles(level: int, number: int) -> list[bytes]:
+    raise ProofRefused(f"The tile {number} of level {level} was not to be read here.")
+
+
+def _replace(file: Path, content: str) -> None:
+    """Put the content in the file's place, durably; the old one is there until the new one is."""
+    fresh = file.with_name(f"{file.name}.new")
+    with fresh.open("w", encoding="utf-8") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
+    fresh.replace(file)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
