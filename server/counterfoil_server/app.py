@@ -218,7 +218,7 @@ def _wire(
     )
     administration = Administration(
         authority,
-        verify_log=store.verify_log,
+        verify_log=sealer.verify,
         follow_log=executor.follow_log,
         forget_principals=conversation.forget_principals,
         flush_calls=conversation.recorder.flush,

@@ -111,6 +111,24 @@ class Sealer:
             except OSError as error:
                 logger.error("The checkpoint of size %d could not be published: %s", tree.size, error)
 
+    async def verify(self) -> int:
+        """Walk the whole log, chain and tree, and answer how many leaves it has; raises TamperDetected.
+
+        What start leaves out: it trusts full tiles whose root was signed, and does not read the leaves below them.
+        """
+        leaves = await self._store.verify_log()
+        _, checkpoint = self._now()
+        tree = Tree(_no_tiles)
+        while tree.size < checkpoint.size:
+            for tile in tree.append(await self._store.leaf_hashes(tree.size, checkpoint.size)):
+                if not await self._store.has_tile(*tile):
+                    raise TamperDetected(f"A tile of the log's tree, {tile[0]}/{tile[1]}, is not what it was.", REMEDY)
+        if await self._store.with_tiles(tree, Tree.root) != checkpoint.root:
+            raise TamperDetected(
+                f"The first {checkpoint.size} leaves of the log are not those that were sealed.", REMEDY
+            )
+        return leaves
+
     async def _grown(self, tree: Tree, end: int) -> Tree:
         """A tree with the leaves before ``end`` as well; the full tiles among them are stored."""
         grown = tree.copy()

@@ -41,6 +41,11 @@ class TreeVerbs(Verbs):
             )
         )
 
+    async def has_tile(self, level: int, number: int, hashes: bytes) -> bool:
+        """Whether exactly this tile is stored."""
+        sql = "SELECT 1 FROM tile WHERE level = ? AND number = ? AND hashes = ?"
+        return bool(await self._readers.query(sql, (level, number, hashes)))
+
     async def with_tiles(self, tree: Tree, work: Callable[[Tree], T]) -> T:
         """Run ``work`` in the reader's thread, with a copy of the tree that reads stored tiles there."""
         return await self._readers.run(lambda connection: work(tree.copy(partial(_tile, connection))))
