@@ -15,7 +15,7 @@ from pathlib import Path
 
 from counterfoil.checkpoints import Checkpoint, NoteKey, NoteSigner, read_checkpoint, sign_checkpoint, write_proof
 from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
-from counterfoil.tlog import EMPTY, WIDTH, Tree
+from counterfoil.tlog import WIDTH, Tree
 from counterfoil_server.store.chain import REMEDY
 from counterfoil_server.store.sqlite import SQLiteStore
 
@@ -160,9 +160,8 @@ class Sealer:
                     f"The log has {leaves} leaves, but {checkpoint.size} were sealed: it was cut, or is an older copy."
                 )
             tree = await self._store.with_tiles(self._tree, lambda empty: _restored(empty, checkpoint.size))
-            while tree.size < checkpoint.size:
-                tree.append(await self._store.leaf_hashes(tree.size, checkpoint.size))
-            root = await self._store.with_tiles(tree, Tree.root) if checkpoint.size else EMPTY
+            tree = await self._grown(tree, checkpoint.size)
+            root = await self._store.with_tiles(tree, Tree.root)
             if root != checkpoint.root:
                 raise ProofRefused(f"The first {checkpoint.size} leaves of the log are not those that were sealed.")
         except (ProofRefused, UnicodeDecodeError) as error:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,7 +24,7 @@ from capabilities.world import (
 )
 from counterfoil import Account, Desk, Execution, Facts, Money, NotExecuted, Receipt, shown
 from counterfoil.authority import Authority, Requester, Secrets
-from counterfoil.checkpoints import LOG, NoteSigner
+from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
@@ -152,6 +153,16 @@ def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool) -> Desk:
     return desk
 
 
+class Proofs(Protocol):
+    """What an executor is given of a sealer."""
+
+    @property
+    def proof(self) -> Callable[[int], Awaitable[str]]: ...
+
+    @property
+    def key(self) -> NoteKey: ...
+
+
 @dataclass
 class Workshop:
     """Everything around one executor."""
@@ -228,7 +239,7 @@ class Workshop:
         return executor_over(self.store, self.authority, self.ledger, self.executor.judge, self.sealer)
 
 
-def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge, sealer: Sealer) -> Executor:
+def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge, sealer: Proofs) -> Executor:
     """An executor that trusts the office, the authority's keys and the log's."""
 
     async def report(ticket: str, event: Event, outcome: dict[str, object]) -> None:

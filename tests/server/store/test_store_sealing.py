@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from capabilities.world import LOG_KEY
 from counterfoil.checkpoints import LOG, NoteSigner, check_proof, read_checkpoint
 from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
+from counterfoil.log import chain_mac
 from counterfoil.tlog import WIDTH, check_consistency
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
@@ -167,6 +168,19 @@ async def test_T40_a_chain_made_anew_with_its_key_is_found_by_the_seal(tmp_path:
         assert await store.verify_log() == 5
         with pytest.raises(TamperDetected, match="are not those that were sealed"):
             await Sealer.open(store, SIGNER, rewritten / "checkpoint")
+
+
+async def test_T40_a_last_leaf_made_anew_with_the_chains_key_is_found_by_doctor(tmp_path: Path) -> None:
+    await filled(tmp_path, 5)
+    async with opened(tmp_path) as store:
+        sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
+        before, last = (await store.leaves())[-2:]
+        body = last.body.replace(b'{"at":1', b'{"at":2')
+        mac = chain_mac(LOG_KEY, before.mac, body)
+        changed(tmp_path, f"UPDATE leaf SET body = x'{body.hex()}', mac = x'{mac.hex()}' WHERE number = 4")
+        assert await store.verify_log() == 5
+        with pytest.raises(TamperDetected, match="are not those that were sealed"):
+            await sealing.verify()
 
 
 async def test_T49_a_database_set_back_to_an_older_copy_is_not_opened(tmp_path: Path) -> None:
