@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 import anyio
@@ -30,7 +31,7 @@ from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
 from counterfoil.errors import SettingsError, StoreFailed
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
-from counterfoil.store import Caps, Notice
+from counterfoil.store import Caps
 from counterfoil.tickets import Event
 from counterfoil_server import admin_socket, key_files, private_socket
 from counterfoil_server.administration import Administration
@@ -39,10 +40,12 @@ from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
-from counterfoil_server.notices import Delivery, Described, Mailbox, Transport
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.store.sealer import LOG_KEY, Sealer
 from counterfoil_server.verification import Lifetimes, Verification
+
+if TYPE_CHECKING:
+    from counterfoil_server.notices import Delivery, Mailbox, Transport
 
 logger = logging.getLogger(__name__)
 
@@ -196,6 +199,8 @@ def _wire(
     )
     delivery = None
     if transport is not None:
+        from counterfoil_server.notices import Delivery, describer  # where nobody is told, nothing of it is loaded
+
         delivery = Delivery(
             store,
             transport,
@@ -361,19 +366,6 @@ def host_names(configuration: Configuration) -> list[str]:
 def allowed_hosts(configuration: Configuration) -> list[str]:
     """The Host headers that the MCP endpoint accepts."""
     return [spelling for name in host_names(configuration) for spelling in (name, f"{name}:*")]
-
-
-def describer(authority: Authority, organisation: str) -> Callable[[Notice], Awaitable[Described]]:
-    """What a message may say of its notice: organisation, operation title and time; nothing of the request."""
-
-    async def describe(notice: Notice) -> Described:
-        ticket = await authority.store.ticket(notice.ticket) if notice.ticket is not None else None
-        operation = authority.judge.desk.operations.get(ticket.operation) if ticket is not None else None
-        at = notice.created_at if ticket is None else ticket.ended_at or ticket.requested_at
-        looked_into = ticket is not None and authority.judge.desk.can_settle(ticket.operation)
-        return Described(organisation, operation.title if operation else organisation, at, looked_into=looked_into)
-
-    return describe
 
 
 def smtp_transport(configuration: Configuration) -> Transport | None:
