@@ -1,22 +1,28 @@
 """Signing keys: P-256 for tokens and roster records, held in a ring of previous, current and next.
 
 A key's id is its RFC 7638 thumbprint, and a key id pins its algorithm: nothing in a token's header chooses one. The
-core never reads files; whoever holds key material hands it in as PEM.
+core never reads files; whoever holds key material hands it in as PEM. Signatures are those of JWS (RFC 7518, 3.4): r
+and s of 32 bytes each, over SHA-256.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from cryptography.hazmat.primitives import serialization
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc.jwk import ECKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from counterfoil.errors import KeyFileError
+from counterfoil.canonical import b64, canonical, unb64
+from counterfoil.errors import BadJSON, KeyFileError
 
 ALGORITHM = "ES256"
+_SCHEME = ec.ECDSA(hashes.SHA256())
+_WIDTH = 32
 
 
 @dataclass(frozen=True)
@@ -24,30 +30,41 @@ class VerificationKey:
     """A public P-256 key and its id."""
 
     id: str
-    jwk: ECKey
+    public: ec.EllipticCurvePublicKey
+
+    @staticmethod
+    def of(public: ec.EllipticCurvePublicKey) -> VerificationKey:
+        """The key with its id."""
+        return VerificationKey(b64(hashlib.sha256(canonical(_members(public))).digest()), public)
 
     @staticmethod
     def from_jwk(values: Mapping[str, Any]) -> VerificationKey:
         """Read a public JWK; raises :class:`KeyFileError` for anything but a P-256 public key."""
-        try:
-            key = ECKey.import_key(dict(values))
-        except Exception as error:
-            raise KeyFileError(f"A public key cannot be read: {type(error).__name__}.") from None
-        if key.curve_name != "P-256" or key.is_private:
+        if (values.get("kty"), values.get("crv")) != ("EC", "P-256") or "d" in values:
             raise KeyFileError("A public key is not a public P-256 key.")
-        return VerificationKey(key.thumbprint(), key)
+        try:
+            x, y = unb64(values["x"]), unb64(values["y"])
+            if (len(x), len(y)) != (_WIDTH, _WIDTH):
+                raise ValueError("a coordinate has 32 bytes")
+            numbers = ec.EllipticCurvePublicNumbers(int.from_bytes(x), int.from_bytes(y), ec.SECP256R1())
+            return VerificationKey.of(numbers.public_key())
+        except (BadJSON, ValueError, KeyError, TypeError) as error:
+            raise KeyFileError(f"A public key cannot be read: {type(error).__name__}.") from None
 
     def to_jwk(self) -> dict[str, str]:
         """The public JWK, with the key's id and algorithm (RFC 7517)."""
-        values = self.jwk.as_dict(private=False)
-        return {
-            "kty": "EC",
-            "crv": "P-256",
-            "x": str(values["x"]),
-            "y": str(values["y"]),
-            "kid": self.id,
-            "alg": ALGORITHM,
-        }
+        return _members(self.public) | {"kid": self.id, "alg": ALGORITHM}
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        """Whether the key made this signature of the message."""
+        if len(signature) != 2 * _WIDTH:
+            return False
+        r, s = int.from_bytes(signature[:_WIDTH]), int.from_bytes(signature[_WIDTH:])
+        try:
+            self.public.verify(encode_dss_signature(r, s), message, _SCHEME)
+        except InvalidSignature:
+            return False
+        return True
 
 
 @dataclass(frozen=True)
@@ -55,12 +72,12 @@ class SigningKey:
     """A private P-256 key and its id."""
 
     id: str
-    jwk: ECKey
+    private: ec.EllipticCurvePrivateKey
 
     @staticmethod
     def generate() -> SigningKey:
         """A fresh key."""
-        return SigningKey.from_pem(_pem(ec.generate_private_key(ec.SECP256R1())))
+        return SigningKey._of(ec.generate_private_key(ec.SECP256R1()))
 
     @staticmethod
     def from_pem(pem: bytes) -> SigningKey:
@@ -71,17 +88,27 @@ class SigningKey:
             raise KeyFileError("A private key file is damaged or not a PEM.") from None
         if not isinstance(loaded, ec.EllipticCurvePrivateKey) or not isinstance(loaded.curve, ec.SECP256R1):
             raise KeyFileError("A private key is not a P-256 key.")
-        key = ECKey.import_key(_pem(loaded))
-        return SigningKey(key.thumbprint(), key)
+        return SigningKey._of(loaded)
+
+    @staticmethod
+    def _of(private: ec.EllipticCurvePrivateKey) -> SigningKey:
+        return SigningKey(VerificationKey.of(private.public_key()).id, private)
 
     def to_pem(self) -> bytes:
         """Unencrypted PKCS#8 PEM, for a file of mode 0600."""
-        return self.jwk.as_pem(private=True)
+        return self.private.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+
+    def sign(self, message: bytes) -> bytes:
+        """The signature of the message."""
+        r, s = decode_dss_signature(self.private.sign(message, _SCHEME))
+        return r.to_bytes(_WIDTH) + s.to_bytes(_WIDTH)
 
     @property
     def public(self) -> VerificationKey:
         """The key that verifies what this one signs."""
-        return VerificationKey(self.id, ECKey.import_key(self.jwk.as_dict(private=False)))
+        return VerificationKey(self.id, self.private.public_key())
 
 
 @dataclass(frozen=True)
@@ -103,7 +130,7 @@ class KeyRing:
         return KeyRing(current=self.next, next=fresh, previous=self.current)
 
 
-def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+def _members(public: ec.EllipticCurvePublicKey) -> dict[str, str]:
+    """What a JWK says of the key itself, and its id is made of."""
+    numbers = public.public_numbers()
+    return {"crv": "P-256", "kty": "EC", "x": b64(numbers.x.to_bytes(_WIDTH)), "y": b64(numbers.y.to_bytes(_WIDTH))}

@@ -11,6 +11,8 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from joserfc import jws
 from joserfc.jwk import ECKey
 
 from counterfoil.canonical import b64, canonical, unb64
@@ -47,9 +49,7 @@ ORDER = {
 def raw(header: bytes, payload: bytes, key: SigningKey = RING.current) -> str:
     """A compact JWS of exactly these bytes, well signed."""
     signed = f"{b64(header)}.{b64(payload)}"
-    private = key.jwk.get_private_key() if hasattr(key.jwk, "get_private_key") else key.jwk.private_key
-    assert isinstance(private, ec.EllipticCurvePrivateKey)
-    r, s = decode_dss_signature(private.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
+    r, s = decode_dss_signature(key.private.sign(signed.encode(), ec.ECDSA(hashes.SHA256())))
     return f"{signed}.{b64(r.to_bytes(32, 'big') + s.to_bytes(32, 'big'))}"
 
 
@@ -67,6 +67,26 @@ def test_a_capability_says_who_may_redeem_what() -> None:
     assert claims == CapabilityClaims.model_validate(CAPABILITY)
     assert key == RING.current.id
     assert read(raw(header(), canonical(CAPABILITY))) == claims
+
+
+def test_any_library_for_JOSE_reads_our_tokens_and_writes_what_we_read() -> None:
+    public = ECKey.import_key(dict(RING.current.public.to_jwk()))
+    read_by_it = jws.deserialize_compact(sign(RING.current, CAPABILITY_TYPE, CAPABILITY), public, algorithms=["ES256"])
+    assert json.loads(read_by_it.payload) == CAPABILITY
+    members = {"alg": "ES256", "kid": public.thumbprint(), "typ": CAPABILITY_TYPE}
+    private = ECKey.import_key(RING.current.to_pem())
+    written = jws.serialize_compact(members, canonical(CAPABILITY), private, algorithms=["ES256"])
+    assert read(written) == CapabilityClaims.model_validate(CAPABILITY)
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 65, 128])
+def test_a_signature_has_one_length(length: int) -> None:
+    signed = f"{b64(header())}.{b64(canonical(CAPABILITY))}"
+    good = RING.current.sign(signed.encode())
+    with pytest.raises(CapabilityRefused):
+        read(f"{signed}.{b64((good * 2)[:length])}")
+    with pytest.raises(CapabilityRefused):
+        read(f"{signed}.{b64(bytes(64))}")
 
 
 def test_an_order_says_who_shall_run_what() -> None:
@@ -156,9 +176,9 @@ def test_T30_nothing_signed_by_another_key_passes_under_our_key_id() -> None:
 
 def test_T30_the_public_key_is_no_HMAC_secret() -> None:
     signed = f"{b64(header(alg='HS256'))}.{b64(canonical(CAPABILITY))}"
-    public = RING.current.public.jwk
-    assert isinstance(public, ECKey)
-    for secret in (public.as_pem(private=False), json.dumps(public.as_dict(private=False)).encode()):
+    public = RING.current.public
+    pem = public.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    for secret in (pem, json.dumps(public.to_jwk()).encode()):
         mac = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
         with pytest.raises(CapabilityRefused):
             read(f"{signed}.{b64(mac)}")
