@@ -1,9 +1,9 @@
 """Capabilities, orders and roster records as compact JWS (RFC 7515), ES256.
 
 What is checked here, because JOSE would let it through otherwise: the header is exactly ``alg``, ``kid``, ``typ`` (so
-no ``jku``, ``jwk``, ``x5u`` or ``crit`` is ever looked at); the key id is known and pins the algorithm; ``typ`` is the one
-expected; the payload is strict JSON without duplicate keys; issuer and audience are ours; times hold (T30). Single
-use is keyed on ``jti``, never on the text, since signatures and base64 can be spelled in several ways (T29).
+no ``jku``, ``jwk``, ``x5u`` or ``crit`` is ever looked at); the key id is known and pins the algorithm; ``typ`` is
+the one expected; the payload is strict JSON without duplicate keys; issuer and audience are ours; times hold (T30).
+Single use is keyed on ``jti``, never on the text, since signatures and base64 can be spelled in several ways (T29).
 """
 
 from __future__ import annotations
