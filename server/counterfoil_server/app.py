@@ -10,7 +10,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +107,8 @@ async def open_parts(
                 )
                 sealer = await open_sealer(store, keys, configuration)
                 yield _wire(configuration, keys, store, judge, ledger, sealer, transport)
+                with suppress(StoreFailed):  # what is left is sealed at the next start
+                    await sealer.seal()
         finally:
             ledger.close()
 
@@ -126,10 +128,15 @@ async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: C
 
     The log keeps the name that it had first, whatever the settings say later.
     """
+    signer = await log_signer(store, keys, configuration)
+    return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
+
+
+async def log_signer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> NoteSigner:
+    """The key that seals the store's log, under the log's name."""
     pinned = await store.setting(LOG_KEY)
     name = NoteKey.from_text(pinned).name if pinned is not None else log_name(configuration.issuer)
-    signer = NoteSigner.of(name, LOG, keys.log)
-    return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
+    return NoteSigner.of(name, LOG, keys.log)
 
 
 def log_name(issuer: str) -> str:

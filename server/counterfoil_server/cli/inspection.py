@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
+import anyio
+
 from counterfoil.desk import Desk
 from counterfoil.errors import CounterfoilError
 from counterfoil_server import key_files
@@ -109,15 +111,29 @@ def has_ledger(configuration: Configuration) -> bool:
 
 
 def accept_log(configuration: Configuration) -> None:
-    """Forget what the executor knows of the log's head; raises StateFolderInUse while a process serves."""
+    """Forget what the executor knows of the log's head, and seal the log as a new one; raises StateFolderInUse while a
+    process serves."""
     from counterfoil_server.app import LEDGER
 
     with StateFolder.open(configuration.state):
+        anyio.run(_seal_anew, configuration)
         ledger = Ledger(configuration.state / LEDGER)
         try:
             ledger.forget_head()
         finally:
             ledger.close()
+
+
+async def _seal_anew(configuration: Configuration) -> None:
+    from counterfoil_server.app import DATABASE, log_signer
+    from counterfoil_server.store import SQLiteStore
+    from counterfoil_server.store.sealer import Sealer
+
+    state = configuration.state
+    keys = key_files.load_or_create(state / "keys", roster_key=configuration.roster_key, fresh=False)
+    async with SQLiteStore.open(state / DATABASE, log_key=keys.secrets.log) as store:
+        signer = await log_signer(store, keys, configuration)
+        await Sealer.start_anew(store, signer, state / key_files.CHECKPOINT)
 
 
 def _modes(state: Path) -> Iterator[Check]:

@@ -13,7 +13,15 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from counterfoil.checkpoints import Checkpoint, NoteKey, NoteSigner, read_checkpoint, sign_checkpoint, write_proof
+from counterfoil.checkpoints import (
+    LOG,
+    Checkpoint,
+    NoteKey,
+    NoteSigner,
+    read_checkpoint,
+    sign_checkpoint,
+    write_proof,
+)
 from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
 from counterfoil.tlog import WIDTH, Tree
 from counterfoil_server.store.chain import REMEDY
@@ -26,6 +34,8 @@ PAUSE = 1.0
 
 LOG_KEY = "log_key"
 """The setting that pins the verifier key of the log once there is a checkpoint."""
+
+RESTORED = f"{REMEDY} If you restored an older database on purpose, run 'counterfoil doctor --accept-log'."
 
 Publish = Callable[[str], Awaitable[None]]
 """Takes a checkpoint's note somewhere else; may raise OSError, and then is asked again with a later one."""
@@ -56,10 +66,23 @@ class Sealer:
         sealer = cls(store, signer, file, publish)
         await sealer._check_key()
         await sealer._check_log()
-        await sealer.seal()
-        if await store.setting(LOG_KEY) is None:
-            await store.put_setting(LOG_KEY, signer.key.to_text())
+        await sealer._begin()
         return sealer
+
+    @classmethod
+    async def start_anew(cls, store: SQLiteStore, signer: NoteSigner, file: Path) -> None:
+        """Seal a log that was restored on purpose as a new one, under a new name: the old one was longer, and who has
+        its checkpoints must not be shown a shorter one. Its newest checkpoint is set aside, not lost."""
+        if file.exists():
+            aside = file.with_name(f"{file.name}.until-{store.now()}")
+            await asyncio.to_thread(file.replace, aside)
+        name = f"{signer.key.name.partition('/from-')[0]}/from-{store.now()}"
+        await cls(store, NoteSigner.of(name, LOG, signer.private), file, ())._begin(anew=True)
+
+    async def _begin(self, *, anew: bool = False) -> None:
+        await self.seal()
+        if anew or await self._store.setting(LOG_KEY) is None:
+            await self._store.put_setting(LOG_KEY, self._signer.key.to_text())
 
     async def run(self) -> None:
         """Seal for as long as it is not cancelled."""
@@ -157,7 +180,8 @@ class Sealer:
             leaves = await self._store.leaf_count()
             if checkpoint.size > leaves:
                 raise ProofRefused(
-                    f"The log has {leaves} leaves, but {checkpoint.size} were sealed: it was cut, or is an older copy."
+                    f"The log has {leaves} leaves, but {checkpoint.size} were sealed: it was cut, or is an older copy.",
+                    RESTORED,
                 )
             tree = await self._store.with_tiles(self._tree, lambda empty: _restored(empty, checkpoint.size))
             tree = await self._grown(tree, checkpoint.size)
@@ -165,8 +189,10 @@ class Sealer:
             if root != checkpoint.root:
                 raise ProofRefused(f"The first {checkpoint.size} leaves of the log are not those that were sealed.")
         except (ProofRefused, UnicodeDecodeError) as error:
-            happened = error.happened if isinstance(error, ProofRefused) else "The log's checkpoint is not readable."
-            raise TamperDetected(happened, REMEDY) from None
+            if isinstance(error, UnicodeDecodeError):
+                raise TamperDetected("The log's checkpoint is not readable.", REMEDY) from None
+            remedy = RESTORED if error.remedy == RESTORED else REMEDY
+            raise TamperDetected(error.happened, remedy) from None
         self._tree, self.checkpoint = tree, checkpoint
 
 

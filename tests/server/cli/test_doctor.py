@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -145,3 +146,25 @@ def test_a_missing_ledger_beside_a_database_is_refused_and_not_made_anew(office:
     assert "ledger" in ran.said
     assert "Restore it from your backup" in ran.said
     assert not (office.state / "ledger.db").exists()
+
+
+def test_an_older_database_starts_only_after_it_was_accepted_and_then_as_a_new_log(office: Office) -> None:
+    office.json("principals", "add", "bot")
+    older = office.folder / "older.db"
+    with closing(sqlite3.connect(office.state / "counterfoil.db")) as source, closing(sqlite3.connect(older)) as target:
+        source.backup(target)
+    office.json("principals", "add", "other")
+    sealed = (office.state / "checkpoint").read_text()
+    for name in ("counterfoil.db-wal", "counterfoil.db-shm"):
+        (office.state / name).unlink(missing_ok=True)
+    older.replace(office.state / "counterfoil.db")
+    refused = office.run("principals", "list", "--json")
+    assert (refused.code, refused.error["code"]) == (1, "tamper_detected")
+    assert "older copy" in refused.error["happened"]
+    assert "--accept-log" in refused.error["remedy"]
+    assert office.json("doctor", "--accept-log", "--yes") == {"accepted": True}
+    assert [each["principal"] for each in office.json("principals", "list")] == ["bot"]
+    [aside] = office.state.glob("checkpoint.until-*")
+    assert aside.read_text() == sealed
+    origin, anew = (text.split("\n")[0] for text in (sealed, (office.state / "checkpoint").read_text()))
+    assert anew.startswith(f"{origin}/from-")
