@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,6 +62,8 @@ class Door:
         self.executor = executor
         self.judge = judge
         self.keys = keys
+        """Read at each use: a rotation takes effect at once. Changed by ``key_verbs.py`` only."""
+        self._changing_keys = asyncio.Lock()
         self.times = times or Times()
         self.caps = caps or Caps()
         self.client_isolation = client_isolation

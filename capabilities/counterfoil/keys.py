@@ -120,14 +120,28 @@ class KeyRing:
     previous: SigningKey | None = None
 
     @property
+    def places(self) -> dict[str, SigningKey]:
+        """The keys by their place: ``previous`` where there is one, ``current``, ``next``."""
+        placed = {"previous": self.previous, "current": self.current, "next": self.next}
+        return {place: key for place, key in placed.items() if key is not None}
+
+    @property
     def verification_keys(self) -> dict[str, VerificationKey]:
         """Public keys by id."""
-        held = [key for key in (self.previous, self.current, self.next) if key is not None]
-        return {key.id: key.public for key in held}
+        return {key.id: key.public for key in self.places.values()}
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether a rotation ended half-way: the next key signs already, and there is no other yet to follow it."""
+        return self.next.id == self.current.id
 
     def rotated(self, fresh: SigningKey) -> KeyRing:
         """The ring after a rotation: next becomes current, current previous, ``fresh`` next."""
         return KeyRing(current=self.next, next=fresh, previous=self.current)
+
+    def with_next(self, fresh: SigningKey) -> KeyRing:
+        """The ring with another key to follow the current one."""
+        return KeyRing(current=self.current, next=fresh, previous=self.previous)
 
 
 def _members(public: ec.EllipticCurvePublicKey) -> dict[str, str]:

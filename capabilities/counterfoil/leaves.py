@@ -14,6 +14,9 @@ from counterfoil.tickets import Event
 ROSTER = "roster"
 """The event of a record that was appended to the roster: there are as many such leaves as records."""
 
+KEYS = "keys"
+"""The event of a change of the authority's ring; it names the keys of the new one."""
+
 STATEMENT = "statement"
 """The event of a person's decision: a ticket has as many such leaves as statements."""
 
@@ -48,5 +51,5 @@ def minted(ticket: str, capability: str, key: str) -> LeafDraft:
 
 
 def administered(event: str, **groups: Any) -> LeafDraft:
-    """Something that concerns no single ticket: revoke, suspend, resume, principals, the roster."""
+    """Something that concerns no single ticket: revoke, suspend, resume, principals, the roster, keys."""
     return LeafDraft(event, None, groups)

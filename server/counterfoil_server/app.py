@@ -33,7 +33,7 @@ from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps
 from counterfoil.tickets import Event
-from counterfoil_server import admin_socket, key_files, private_socket
+from counterfoil_server import admin_socket, key_files, private_socket, published_keys
 from counterfoil_server.administration import Administration
 from counterfoil_server.config import Configuration
 from counterfoil_server.conversation import Conversation
@@ -186,7 +186,7 @@ def _wire(
             trust=judge.trust,
             log_key=keys.secrets.log,
         ),
-        authority_keys=lambda: keys.ring.verification_keys,
+        authority_keys=lambda: authority.keys.verification_keys,
         ledger=ledger,
         log_key=keys.secrets.log,
         report=report,
@@ -251,7 +251,7 @@ def _wire(
 
 
 def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
-    """The HTTP application: MCP at ``/mcp``, the pages, ``/healthz``; in demo mode the mailbox as well."""
+    """The HTTP application: MCP at ``/mcp``, pages, ``/healthz``, public keys; in demo mode the mailbox as well."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -279,6 +279,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
 
     routes = [
         Route("/healthz", health),
+        published_keys.route(parts.authority),
         *parts.verification.routes(),
     ]
     if demo is not None:

@@ -29,6 +29,7 @@ from counterfoil.errors import (
 )
 from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
+from counterfoil.key_verbs import good_keys
 from counterfoil.keys import VerificationKey
 from counterfoil.log import check_link
 from counterfoil.operations import Operation
@@ -142,7 +143,7 @@ class Executor:
             ticket.envelope_bytes,
             issuer=self.issuer,
             executor=self.name,
-            keys=await self._good_keys(),
+            keys=await good_keys(self.store, self._authority_keys()),
             now=self.store.now(),
         )
         if envelope.ticket != ticket.id:
@@ -204,12 +205,6 @@ class Executor:
         if effect is None or (effect.operation, effect.account) != (operation.name, account):
             return None
         return parse_strict((effect.outcome or "{}").encode()) if effect.event == Event.REPORT_EXECUTED.value else None
-
-    async def _good_keys(self) -> Mapping[str, VerificationKey]:
-        """The authority's keys without those that were revoked or suspended."""
-        keys = self._authority_keys()
-        barred = {found.scope for found in await self.store.suspensions([f"key:{name}" for name in keys])}
-        return {name: key for name, key in keys.items() if f"key:{name}" not in barred}
 
     async def follow_log(self) -> None:
         """Read what the log says since the last time; raises :class:`TamperDetected` if it does not continue."""
