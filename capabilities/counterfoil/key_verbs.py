@@ -77,7 +77,7 @@ class KeyVerbs(StopVerbs):
         places = self.keys.places
         if key not in {held.id for held in places.values()}:
             raise UnknownName(
-                f"There is no key {key!r} in the authority's ring; nothing was stopped.",
+                f"There is no key {str(key)[:80]!r} in the authority's ring; nothing was stopped.",
                 f"Its keys are: {', '.join(f'{held.id} ({place})' for place, held in places.items())}.",
             )
 

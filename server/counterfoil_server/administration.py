@@ -14,10 +14,11 @@ from counterfoil import leaves, roster
 from counterfoil.authority import Authority
 from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
+from counterfoil.key_verbs import Keep
 from counterfoil.recipients import SETTLE
 from counterfoil.roster import record_digest, verify_roster
 from counterfoil.scopes import check_scope
-from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, StoredSettlement, StoredStatement
+from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, Revoked, StoredSettlement, StoredStatement
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.bearer import new_token, token_digest
 
@@ -27,7 +28,7 @@ VERBS = frozenset(
     {
         "tickets_list", "tickets_show", "tickets_ask", "revoke", "suspend", "resume", "suspensions", "people_list",
         "roster_head", "roster_append", "principals_add", "principals_list", "principals_disable",
-        "notices_list", "calls_list", "doctor",
+        "notices_list", "calls_list", "doctor", "keys_list", "keys_rotate", "keys_revoke",
     }
 )  # fmt: skip
 """The verbs that may be called by name."""
@@ -35,13 +36,16 @@ VERBS = frozenset(
 MANY = 1000
 """So many of something are counted, and no more."""
 
+ROTATE = "Run 'counterfoil keys rotate'."
+
 RESTORED = (
     "If you restored the database from a backup, run 'counterfoil doctor --accept-log'; what ran will not run again."
 )
 
 
 class Administration:
-    """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens."""
+    """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
+    ``keep_ring`` makes a changed ring of the authority's keys durable."""
 
     def __init__(
         self,
@@ -51,12 +55,14 @@ class Administration:
         follow_log: Callable[[], Awaitable[object]],
         forget_principals: Callable[[], None],
         flush_calls: Callable[[], Awaitable[object]],
+        keep_ring: Keep,
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
         self._follow_log = follow_log
         self._forget_principals = forget_principals
         self._flush_calls = flush_calls
+        self._keep_ring = keep_ring
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
@@ -155,12 +161,12 @@ class Administration:
         """End what is open in the scope; answers how many tickets were revoked, executing and done, and how many grants
         ended."""
         await self._check_known(scope)
+        kind, _, name = scope.partition(":")
+        if kind == "key":
+            return revocation(scope, (await self._authority.revoke_key(name, reason, self._keep_ring)).found)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
-        counts = {
-            "revoked": found.revoked, "executing": found.executing, "done": found.done, "grants": found.grants,
-        }  # fmt: skip
-        return {"scope": scope} | counts | await self._known_of(scope)
+        return revocation(scope, found) | await self._known_of(scope)
 
     async def suspend(self, *, scope: str, reason: str = "suspended by an administrator") -> JSONObject:
         """Bar the scope until resumed."""
@@ -178,6 +184,9 @@ class Administration:
             known = {found.id for found in await self._authority.store.principals()}
         elif kind == "ticket":
             known = {name} if await self._authority.store.ticket(name) else ()
+        elif kind == "key":
+            self._authority.check_key(name)
+            return
         elif kind == "person":
             try:
                 known = (await self._authority.judge.roster()).people
@@ -205,6 +214,29 @@ class Administration:
             {"scope": found.scope, "final": found.final, "since": found.since, "reason": found.reason}
             for found in await self._authority.store.suspensions()
         ]
+
+    # The authority's keys
+
+    async def keys_list(self) -> list[JSONObject]:
+        """The ring, each key with its place, and whether it was stopped."""
+        places = self._authority.keys.places
+        found = await self._authority.store.suspensions([f"key:{key.id}" for key in places.values()])
+        stopped = {each.scope: "for good" if each.final else "until resumed" for each in found}
+        return [
+            {"place": place, "key": key.id, "stopped": stopped.get(f"key:{key.id}")} for place, key in places.items()
+        ]
+
+    async def keys_rotate(self) -> JSONObject:
+        """The next key signs from now on; answers the id of the key in each place."""
+        ring = await self._authority.rotate_keys(self._keep_ring)
+        return {place: key.id for place, key in ring.places.items()}
+
+    async def keys_revoke(self, *, key: str, reason: str = "revoked by an administrator") -> JSONObject:
+        """What ``revoke`` does in the scope of a key; answers as well whether another key took its place, and which one
+        signs now."""
+        met = await self._authority.revoke_key(key, reason, self._keep_ring)
+        signs = self._authority.keys.current.id
+        return {"key": key, "replaced": met.replaced, "signs": signs} | revocation(f"key:{key}", met.found)
 
     # People and principals
 
@@ -337,6 +369,16 @@ class Administration:
                 )
             return "no failed notices"
 
+        async def key_check() -> str:
+            ring = self._authority.keys
+            if ring.current.id not in await self._authority.good_keys():
+                raise UnknownName(
+                    "The key that the authority signs with is stopped, so that nothing is carried out.", ROTATE
+                )
+            if ring.cut_short:
+                raise UnknownName("A rotation of the authority's keys was interrupted.", ROTATE)
+            return f"signing with {ring.current.id}"
+
         async def log_check() -> str:
             await self._verify_log()
             return "every leaf follows from the one before it"
@@ -347,10 +389,19 @@ class Administration:
 
         await check("log", log_check, "Compare with a backup; somebody changed the database outside Counterfoil.")
         await check("executor", executor_check, RESTORED)
+        await check("signing", key_check, "")
         await check("roster", roster_check, "Restore the roster from a backup.")
         await check("outcomes", unknown_check, "")
         await check("notices", notices_check, "")
         return checks
+
+
+def revocation(scope: str, found: Revoked) -> JSONObject:
+    """What a revocation met."""
+    return {
+        "scope": scope, "revoked": found.revoked, "executing": found.executing, "done": found.done,
+        "grants": found.grants,
+    }  # fmt: skip
 
 
 def line(ticket: Ticket) -> JSONObject:

@@ -30,6 +30,7 @@ from counterfoil.authority import Authority, Times
 from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
 from counterfoil.errors import SettingsError, StoreFailed
 from counterfoil.judgement import Judge
+from counterfoil.keys import KeyRing
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps
 from counterfoil.tickets import Event
@@ -167,6 +168,9 @@ def _wire(
     )
     wakers: list[Callable[[], None]] = []
 
+    async def keep_ring(ring: KeyRing) -> None:
+        await anyio.to_thread.run_sync(key_files.keep_ring, configuration.state / "keys", ring)
+
     def wake() -> None:
         """Something was requested, decided or done: whoever waits for that looks now."""
         for waker in wakers:
@@ -234,6 +238,7 @@ def _wire(
         follow_log=executor.follow_log,
         forget_principals=conversation.forget_principals,
         flush_calls=conversation.recorder.flush,
+        keep_ring=keep_ring,
     )
     return Parts(
         configuration,

@@ -1,5 +1,8 @@
 """Key material in files: made once with mode 0600, never in the database, never replaced by itself.
 
+An administrator may have the authority's ring replaced (:func:`keep_ring`), one file after the other: a key that signs
+is in the ring's files at every moment, under its old place or its new one.
+
 In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``), one secret
 from which the keys for deduplication, match codes, locators and the log's chain are derived, the key that seals the log
 (``log.pem``), and ``trust.json`` with the roster's public keys. The roster's private key lies elsewhere: serving
@@ -23,7 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from counterfoil.authority import Secrets
-from counterfoil.errors import KeyFileError
+from counterfoil.errors import KeyFileError, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
 
 SECRET_LENGTH = 32
@@ -135,6 +138,35 @@ def write_private(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def keep_ring(folder: Path, ring: KeyRing) -> None:
+    """Replace the ring's files; raises :class:`StoreFailed`.
+
+    In this order, because the process may end between any two steps: a current key that becomes the previous one is
+    written to its new place before its old one is taken; then both places of the next key hold it, until a fresh one
+    follows (``KeyRing.cut_short``). Each is the old file or the new one, never a part of it.
+    """
+    try:
+        for place, key in ring.places.items():
+            _replace_private(folder / f"authority-{place}.pem", key.to_pem())
+    except OSError as error:
+        raise StoreFailed(
+            f"The key files in {folder} could not be written: {error.strerror}. The former keys go on.",
+            "Make room or mend the folder's rights, and try again; 'counterfoil suspend key:ID' stops a key meanwhile.",
+        ) from None
+
+
+def _replace_private(path: Path, content: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)  # of a process that ended here
+    write_private(fresh, content)
+    fresh.replace(path)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _create(folder: Path, roster_key: Path) -> None:

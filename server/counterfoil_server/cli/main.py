@@ -34,6 +34,7 @@ MODULES = {
     "tickets": "tickets",
     "people": "people",
     "principals": "principals",
+    "keys": "keys",
     "notices": "looking",
     "calls": "looking",
     "policy": "policy",

@@ -29,9 +29,10 @@ MEMBERS = {
     "principal-account": ("account IN (SELECT value FROM json_each(:ends)) AND principal || '|' || account = :name"),
     "person": "number IN (SELECT ticket FROM statement WHERE person = :name)",
     "capability": "number IN (SELECT ticket FROM capability WHERE id = :name)",
+    # What it could still redeem, and what was redeemed while a capability of it was good.
     "key": (
-        "EXISTS (SELECT 1 FROM capability WHERE ticket = ticket.number AND key = :name AND ended_at IS NULL "
-        "AND expires_at > :now)"
+        "EXISTS (SELECT 1 FROM capability WHERE ticket = ticket.number AND key = :name "
+        "AND min(expires_at, coalesce(ended_at, expires_at)) > coalesce(redeemed_at, :now))"
     ),
     "everything": "TRUE",
 }

@@ -23,5 +23,6 @@ def gym() -> Gym:
 
 @pytest.fixture
 async def desk(tmp_path: Path, gym: Gym) -> AsyncIterator[OpenDesk]:
-    async with open_desk(gym_desk(gym), tmp_path, policy=POLICY) as opened:
+    settings = {"trust_client_isolation": True}
+    async with open_desk(gym_desk(gym), tmp_path, policy=POLICY, settings=settings) as opened:
         yield opened

@@ -1,0 +1,107 @@
+"""``keys``: what the authority signs capabilities and orders with, from rotation to theft."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from counterfoil.errors import ASK_AGAIN
+from counterfoil_server.cli.console import Output, assembled, counted
+from counterfoil_server.cli.session import Session, with_session
+from counterfoil_server.cli.stopping import ReasonOption
+
+DOES = {
+    "previous": "verifies what it signed before the last rotation",
+    "current": "signs capabilities and orders",
+    "next": "signs after the next rotation",
+}
+
+BACK_UP = "The key files have changed: back up the folder 'keys' of the state folder."
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The keys that the authority signs with.", rich_markup_mode=None)
+    group.command("list")(with_session(list_keys))
+    group.command("rotate")(with_session(rotate))
+    group.command("revoke")(with_session(revoke))
+    app.add_typer(group, name="keys")
+
+
+def list_keys(session: Session) -> None:
+    """List the keys that the authority signs and verifies with."""
+    found = session.call("keys_list")
+    session.output.answer(found, lambda: _list(session.output, found))
+
+
+def rotate(session: Session) -> None:
+    """Let the next key sign from now on, and make a fresh one to follow it.
+
+    What the former one signed stays valid until the next rotation. A rotation that was interrupted is finished.
+    """
+    found = session.call("keys_rotate")
+    session.output.answer(found, lambda: _rotated(session.output, found))
+
+
+def revoke(
+    session: Session,
+    key: Annotated[
+        str,
+        typer.Argument(metavar="KID", help="The key's id, from 'keys list'. One that begins with a dash: key:KID."),
+    ],
+    reason: ReasonOption = None,
+) -> None:
+    """Stop everything that a key signed, at once and for good; another key signs on.
+
+    Capabilities of it that are not redeemed end, with the requests that people approved for them; orders of it are not
+    run. The same as 'revoke key:KID'.
+    """
+    found = session.call("keys_revoke", key=key.removeprefix("key:"), **({"reason": reason} if reason else {}))
+    session.output.answer(found, lambda: _revoked(session.output, found))
+
+
+def _list(output: Output, found: list[dict[str, Any]]) -> None:
+    output.table(
+        ("Place", "Key", "What it does"),
+        [
+            (
+                each["place"],
+                each["key"],
+                assembled((f"stopped {each['stopped']}", "bad") if each["stopped"] else DOES[each["place"]]),
+            )
+            for each in found
+        ],
+        whole=("Place", "Key"),
+    )
+    if len({each["key"] for each in found}) < len(found):
+        output.hint("A rotation was interrupted. To finish it: ", ("counterfoil keys rotate", "command"))
+
+
+def _rotated(output: Output, found: dict[str, str]) -> None:
+    output.say(("Rotated: ", "heading"), f"{found['current']} signs from now on.")
+    if "previous" in found:
+        output.say(f"What {found['previous']} signed stays valid until the next rotation.")
+    output.hint(BACK_UP)
+
+
+def _revoked(output: Output, found: dict[str, Any]) -> None:
+    output.say(("Revoked ", "heading"), f"{found['key']}: {counted(found['revoked'], 'approved request')} ended.")
+    if found["revoked"]:
+        output.say(f"Nothing of them was done. Tell those who approved. {ASK_AGAIN}")
+        output.hint("To see them: ", ("counterfoil tickets list --state revoked", "command"))
+    if found["executing"]:
+        output.warn(
+            f"{counted(found['executing'], 'request')} executing already: what is not started yet ends as not executed;"
+            " look at the outcome."
+        )
+    if found["grants"]:
+        output.say(
+            f"{counted(found['grants'], 'access', 'accesses')} to records ended; their holders can grant it anew."
+        )
+    if found["done"]:
+        output.say(f"{counted(found['done'], 'request')} had been executed with it before; that is not undone.")
+        output.hint("To compare them with your own systems: ", ("counterfoil tickets list", "command"))
+    output.say(f"{found['signs']} signs from now on." if found["replaced"] else f"{found['signs']} signs, as before.")
+    if found["replaced"]:
+        output.hint(BACK_UP)

@@ -1,0 +1,85 @@
+"""The ring's files: replaced so that no end of a process, at no moment, loses a key that signed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from counterfoil.errors import StoreFailed
+from counterfoil.keys import KeyRing, SigningKey
+from counterfoil_server import key_files
+
+KILLED = Path(__file__).with_name("killed_rotation.py")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    load(made := tmp_path / "keys", fresh=True)
+    return made
+
+
+def load(folder: Path, *, fresh: bool = False) -> KeyRing:
+    return key_files.load_or_create(folder, roster_key=folder / "roster-key.pem", fresh=fresh).ring
+
+
+def ids(ring: KeyRing) -> dict[str, str]:
+    return {place: key.id for place, key in ring.places.items()}
+
+
+def test_a_ring_that_was_kept_is_the_one_that_is_loaded(folder: Path) -> None:
+    first = load(folder)
+    once = first.rotated(SigningKey.generate())
+    key_files.keep_ring(folder, once)
+    assert ids(load(folder)) == ids(once)
+    key_files.keep_ring(folder, twice := once.rotated(SigningKey.generate()))
+    assert ids(load(folder)) == ids(twice)
+    assert first.current.id not in load(folder).verification_keys
+
+
+def test_its_files_are_for_their_owner_only_and_nothing_is_left_beside_them(folder: Path) -> None:
+    before = {path.name for path in folder.iterdir()}
+    (folder / "authority-next.new").write_text("what a process left that died here")
+    key_files.keep_ring(folder, load(folder).rotated(SigningKey.generate()))
+    assert {path.name for path in folder.iterdir()} == before | {"authority-previous.pem"}
+    assert {path.stat().st_mode & 0o777 for path in folder.glob("authority-*")} == {0o600}
+
+
+@pytest.mark.parametrize("rotated_before", [False, True])
+def test_a_rotation_killed_before_any_file_operation_leaves_a_ring_that_verifies(
+    folder: Path, tmp_path: Path, rotated_before: bool
+) -> None:
+    if rotated_before:
+        key_files.keep_ring(folder, load(folder).rotated(SigningKey.generate()))
+    before = load(folder)
+    ran = subprocess.run(
+        [sys.executable, str(KILLED), str(folder), str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    copies = [tmp_path / str(number) for number in range(1, int(ran.stdout) + 1)]
+    assert len(copies) > 9
+    halves = 0
+    for copy in copies:
+        found = load(copy)
+        assert before.current.id in found.verification_keys
+        assert found.current.id in (before.current.id, before.next.id)
+        halves += found.cut_short
+        # Whoever comes next goes on from there, and what was signed before it is good all the same.
+        fresh = SigningKey.generate()
+        key_files.keep_ring(copy, found.with_next(fresh) if found.cut_short else found.rotated(fresh))
+        assert found.current.id in load(copy).verification_keys
+        assert not load(copy).cut_short
+    assert halves > 0, "one of the kills comes when the next key signs already"
+    assert load(copies[-1]).previous is not None
+
+
+def test_a_folder_that_cannot_be_written_is_said_so_and_changes_nothing(folder: Path) -> None:
+    before = load(folder)
+    (folder / "authority-previous.new").mkdir()
+    with pytest.raises(StoreFailed, match="could not be written") as caught:
+        key_files.keep_ring(folder, before.rotated(SigningKey.generate()))
+    assert "counterfoil suspend key:" in caught.value.remedy
+    assert ids(load(folder)) == ids(before)
+    assert os.listdir(folder / "authority-previous.new") == []

@@ -1,0 +1,51 @@
+"""Whoever holds a private key of the desk that somebody stole, and signs with it what the desk itself would sign."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+from counterfoil.canonical import b64
+from counterfoil.keys import SigningKey
+from counterfoil.testing import Asked, OpenDesk, Ticket
+from counterfoil.tokens import CAPABILITY_TYPE, ORDER_TYPE, CapabilityClaims, OrderClaims, sign
+
+
+def taken_from(file: Path) -> SigningKey:
+    """The key in a file of the desk."""
+    return SigningKey.from_pem(file.read_bytes())
+
+
+def ring_files(desk: OpenDesk) -> Path:
+    """The folder with the authority's keys."""
+    return desk.parts.configuration.state / "keys"
+
+
+async def capability(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: Any) -> str:
+    """A capability for this ticket in the desk's own words, signed with ``key``; of an id of the thief's own unless
+    ``claims`` say otherwise."""
+    ticket, now, issuer = await _stored(desk, asked), desk.parts.store.now(), desk.parts.authority.issuer
+    genuine = CapabilityClaims(
+        iss=issuer, aud=issuer, sub=ticket.principal, jti=b64(secrets.token_bytes(16)), ticket=ticket.id,
+        envelope=ticket.digest, iat=now, exp=now + 120,
+    )  # fmt: skip
+    return sign(key, CAPABILITY_TYPE, genuine.model_dump() | claims)
+
+
+async def order(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: Any) -> Ticket:
+    """Sign an order for this ticket with ``key`` and hand it to the executor; the ticket when that is done with it."""
+    ticket, now, authority = await _stored(desk, asked), desk.parts.store.now(), desk.parts.authority
+    genuine = OrderClaims(
+        iss=authority.issuer, aud=authority.executor, jti=f"order-{ticket.id}", ticket=ticket.id,
+        envelope=ticket.digest, redeemed_at=now, run_by=now + 300,
+    )  # fmt: skip
+    await desk.parts.engine.submit(ticket, sign(key, ORDER_TYPE, genuine.model_dump() | claims))
+    await desk.parts.engine.settle()
+    return await desk.ticket(asked)
+
+
+async def _stored(desk: OpenDesk, asked: Asked) -> Any:
+    found = await desk.parts.store.ticket(asked.ticket)
+    assert found is not None
+    return found
