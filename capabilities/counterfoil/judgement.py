@@ -114,7 +114,7 @@ class Judge:
     def trust(self) -> RosterTrust:
         """The roster keys, the passkeys' party, and the highest roster version seen so far as the lowest accepted."""
         seen = self._roster[1].version if self._roster else 0
-        return RosterTrust(self._trust.keys, max(self._trust.minimum_version, seen), self._trust.party)
+        return replace(self._trust, minimum_version=max(self._trust.minimum_version, seen))
 
     async def roster(self) -> Roster:
         """The verified roster; verified again whenever a stored byte of it changed."""

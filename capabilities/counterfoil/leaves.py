@@ -17,6 +17,9 @@ ROSTER = "roster"
 KEYS = "keys"
 """The event of a change of the authority's ring; it names the keys of the new one."""
 
+ROSTER_KEY = "roster_key"
+"""The event of a change of the key that signs the roster."""
+
 STATEMENT = "statement"
 """The event of a person's decision: a ticket has as many such leaves as statements."""
 

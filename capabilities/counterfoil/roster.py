@@ -5,7 +5,8 @@ mints, the executor before it runs):
 
 1. The **roster key**, which no serving process holds, signs *invitations* and *ends*. Records are numbered without gaps
    and each names the digest of the one before it, so a row that is inserted, changed, removed or reordered is noticed;
-   a roster that was rolled back is older than the pinned minimum version (T49).
+   a roster that was rolled back is older than the pinned minimum version (T49). A roster key that was replaced, lost or
+   stolen, goes on verifying what it signed until then, and nothing else: the record at which it stopped is pinned.
 2. An invitation names a person, their accounts, roles and channels, an expiry, and the verification key of a one-time
    secret. The **secret** (the seed of that Ed25519 key) signs the *enrolment*. A database holds nothing with which an
    enrolment could be forged, not even after the secret was used.
@@ -130,12 +131,24 @@ class Person:
 
 
 @dataclass(frozen=True)
+class LastRecord:
+    """Where a roster key that was replaced had to stop: the number of its last record, and that record's digest."""
+
+    version: int
+    digest: str
+
+
+@dataclass(frozen=True)
 class RosterTrust:
-    """What a verifier brings itself: the roster keys, the lowest version it accepts, and where passkeys are valid."""
+    """What a verifier brings itself: the roster keys, the lowest version it accepts, and where passkeys are valid.
+
+    ``replaced`` has those of the keys, by id, that signed up to some record only.
+    """
 
     keys: Mapping[str, VerificationKey]
     minimum_version: int
     party: RelyingParty
+    replaced: Mapping[str, LastRecord] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -208,6 +221,7 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
     for number, text in enumerate(records, start=1):
         record = _verified_record(text, number, head, trust)
         head = record_digest(text)
+        _check_pinned(number, head, trust)
         if isinstance(record, Invitation):
             invitations[head] = record
             people[record.person] = Person(
@@ -215,10 +229,9 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
             )
         else:
             ended.add((record.what, record.id))
-    if len(records) < trust.minimum_version:
-        raise RosterRefused(
-            f"The roster has {len(records)} records; at least {trust.minimum_version} were seen before."
-        )
+    minimum = max(trust.minimum_version, *(last.version for last in trust.replaced.values()), 0)
+    if len(records) < minimum:
+        raise RosterRefused(f"The roster has {len(records)} records; at least {minimum} were seen before.")
     credentials = _verified_enrolments(enrolments, invitations, ended, trust)
     people = {
         name: person if ("person", name) not in ended else Person(
@@ -257,13 +270,24 @@ def verify_enrolment(signed: SignedEnrolment, invitation: Invitation, trust: Ros
 
 def _verified_record(text: str, number: int, head: str, trust: RosterTrust) -> Invitation | End:
     try:
-        payload, _ = tokens.verify(text, ROSTER_TYPE, trust.keys)
+        payload, key = tokens.verify(text, ROSTER_TYPE, trust.keys)
         record = _RECORD.validate_json(canonical(payload))
     except (BadJSON, ValueError):
         raise RosterRefused(f"Record {number} of the roster is not signed by the roster key.") from None
+    if key in trust.replaced and number > trust.replaced[key].version:
+        raise RosterRefused(
+            f"Record {number} of the roster is signed by a roster key that was replaced before it.",
+            "Sign it with the present roster key; if it is stored already, run 'counterfoil doctor'.",
+        )
     if record.version != number or record.previous != head:
         raise RosterRefused(f"Record {number} of the roster does not follow the one before it.")
     return record
+
+
+def _check_pinned(number: int, head: str, trust: RosterTrust) -> None:
+    """Whoever has a key that was replaced could sign another history, as long as the one that it ended with."""
+    if any(last.version == number and last.digest != head for last in trust.replaced.values()):
+        raise RosterRefused(f"Record {number} of the roster is not the one at which a roster key was replaced.")
 
 
 def _verified_enrolments(

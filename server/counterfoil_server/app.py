@@ -103,7 +103,7 @@ async def open_parts(
                     desk=desk,
                     policy=policy,
                     store=store,
-                    trust=RosterTrust(keys.roster_keys, ledger.roster_version(), configuration.party),
+                    trust=RosterTrust(keys.roster_keys, ledger.roster_version(), configuration.party, keys.replaced),
                     log_key=keys.secrets.log,
                 )
                 sealer = await open_sealer(store, keys, configuration)

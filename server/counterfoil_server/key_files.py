@@ -18,7 +18,6 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,8 +27,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from counterfoil.authority import Secrets
 from counterfoil.errors import KeyFileError, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
+from counterfoil.roster import LastRecord
 
 SECRET_LENGTH = 32
+TRUST = "trust.json"
+LAST = "last_record"
+"""In the entry of a roster key that was replaced: the number and digest of the last record that it counts for."""
 
 CHECKPOINT = "checkpoint"
 """The file in the state folder with the log's newest checkpoint."""
@@ -46,6 +49,8 @@ class Keys:
     locator_key: bytes
     """Seals the addresses of tickets' pages that AI clients may show."""
     roster_keys: dict[str, VerificationKey]
+    replaced: dict[str, LastRecord]
+    """Those of the roster's keys that sign nothing new."""
     log: Ed25519PrivateKey
     """Signs the log's checkpoints, and nothing else."""
 
@@ -64,12 +69,14 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
     if len(secret) != SECRET_LENGTH:
         raise KeyFileError(f"The key file {folder / 'secret'} is damaged: it has {len(secret)} bytes, not 32.")
     keys = Secrets(dedupe=derive(secret, "dedupe"), code=derive(secret, "match-code"), log=derive(secret, "log"))
+    roster_keys, replaced = read_trust(folder / TRUST)
     return Keys(
         ring,
         keys,
         arguments_key=derive(secret, "recorded-arguments"),
         locator_key=derive(secret, "locator"),
-        roster_keys=read_trust(folder / "trust.json"),
+        roster_keys=roster_keys,
+        replaced=replaced,
         log=_log_key(folder),
     )
 
@@ -121,14 +128,33 @@ def read_private(path: Path) -> bytes:
         raise KeyFileError(f"The key file {path} cannot be read: {error.strerror}.") from None
 
 
-def read_trust(path: Path) -> dict[str, VerificationKey]:
-    """The roster's public keys by id."""
+def read_trust(path: Path) -> tuple[dict[str, VerificationKey], dict[str, LastRecord]]:
+    """The roster's public keys by id, and where those of them stopped that were replaced."""
+    keys, replaced = {}, {}
     try:
-        values: Any = json.loads(path.read_text(encoding="utf-8"))
-        keys = [VerificationKey.from_jwk(jwk) for jwk in values["roster_keys"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        for jwk in json.loads(path.read_text(encoding="utf-8"))["roster_keys"]:
+            last = jwk.pop(LAST, None)
+            key = VerificationKey.from_jwk(jwk)
+            keys[key.id] = key
+            if last is not None:
+                replaced[key.id] = LastRecord(int(last["version"]), str(last["digest"]))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise KeyFileError(f"The trust file {path} is missing or damaged.") from None
-    return {key.id: key for key in keys}
+    return keys, replaced
+
+
+def replace_roster_key(folder: Path, fresh: VerificationKey, last: LastRecord) -> None:
+    """Trust ``fresh`` from now on, and the keys of before up to their last record only; raises StoreFailed."""
+    keys, replaced = read_trust(folder / TRUST)
+    stopped = {name: replaced.get(name, last) for name in keys}
+    entries: list[dict[str, object]] = [
+        {**key.to_jwk(), LAST: {"version": stopped[name].version, "digest": stopped[name].digest}}
+        for name, key in keys.items()
+    ]
+    try:
+        _replace_private(folder / TRUST, _trust_file([*entries, {**fresh.to_jwk()}]))
+    except OSError as error:
+        raise StoreFailed(f"{folder / TRUST} could not be written: {error.strerror}. Nothing has changed.") from None
 
 
 def write_private(path: Path, content: bytes) -> None:
@@ -177,9 +203,12 @@ def _create(folder: Path, roster_key: Path) -> None:
         write_private(folder / "log.pem", _log_pem())
     if not (folder / "secret").exists():
         write_private(folder / "secret", secrets.token_bytes(SECRET_LENGTH))
-    if not (folder / "trust.json").exists():
+    if not (folder / TRUST).exists():
         if not roster_key.exists():
             roster_key.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(roster_key, SigningKey.generate().to_pem())
-        trust = {"roster_keys": [read_signing_key(roster_key).public.to_jwk()]}
-        write_private(folder / "trust.json", json.dumps(trust, indent=2).encode())
+        write_private(folder / TRUST, _trust_file([{**read_signing_key(roster_key).public.to_jwk()}]))
+
+
+def _trust_file(roster_keys: list[dict[str, object]]) -> bytes:
+    return json.dumps({"roster_keys": roster_keys}, indent=2).encode()

@@ -16,6 +16,7 @@ from counterfoil.keys import SigningKey
 from counterfoil.roster import (
     NO_RECORD,
     Invitation,
+    LastRecord,
     RosterTrust,
     SignedEnrolment,
     read_record,
@@ -329,6 +330,52 @@ def test_a_changed_host_voids_every_passkey() -> None:
     office = office_of_two()
     moved = RosterTrust(office.trust().keys, 0, RelyingParty("new.example", frozenset({"https://new.example"})))
     assert "desk.example" in refuse(office, trust=moved)
+
+
+# A roster key that was replaced ---------------------------------------------------------------------------------------
+
+
+def replaced(office: Office) -> tuple[SigningKey, RosterTrust]:
+    """The office signs with another key from now on; answers the former one, and what a verifier trusts."""
+    former, office.key = office.key, SigningKey.generate()
+    keys = {key.id: key.public for key in (former, office.key)}
+    return former, RosterTrust(keys, 0, PARTY, {former.id: LastRecord(len(office.records), office.head)})
+
+
+def test_T49_what_a_roster_key_signed_before_it_was_replaced_stays_and_its_successor_goes_on() -> None:
+    office = office_of_two()
+    _, trust = replaced(office)
+    office.enrol(office.invite("cy", accounts=["A-3"]), "cy", Passkey("Y3k"))
+    roster = verify_roster(office.records, office.enrolments, trust)
+    assert {person for person in roster.people if roster.credentials_of(person)} == {"ann", "ben", "cy"}
+
+
+def test_T49_a_roster_key_that_was_replaced_signs_nothing_more() -> None:
+    office = office_of_two()
+    former, trust = replaced(office)
+    office.key = former
+    office.invite("eve", roles=["finance"])
+    assert "was replaced before it" in refuse(office, trust=trust)
+
+
+def test_T49_nor_anything_where_it_had_signed_nothing_yet() -> None:
+    office = Office()
+    former, trust = replaced(office)
+    assert verify_roster([], [], trust).version == 0
+    office.key = former
+    office.invite("eve", roles=["finance"])
+    assert "was replaced before it" in refuse(office, trust=trust)
+
+
+def test_T49_a_roster_key_that_was_replaced_signs_no_other_history() -> None:
+    office = office_of_two()
+    former, trust = replaced(office)
+    other = Office()
+    other.key = former
+    for person in ("ann", "eve"):
+        other.enrol(other.invite(person, accounts=["A-1"]), person, Passkey(b64(person.encode())))
+    assert "not the one at which" in refuse(other, trust=trust)
+    assert "at least 2 were seen" in refuse(other, records=other.records[:1], enrolments=[], trust=trust)
 
 
 def test_an_invitation_with_a_key_that_is_none_enrols_nobody() -> None:

@@ -1,13 +1,17 @@
-"""``keys``: what the authority signs capabilities and orders with, from rotation to theft."""
+"""``keys``: what the authority signs with, from rotation to theft; and another key for the roster."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
+import anyio
 import typer
 
 from counterfoil.errors import ASK_AGAIN
+from counterfoil_server.cli import roster_key
 from counterfoil_server.cli.console import Output, assembled, counted
+from counterfoil_server.cli.roster_key import Replaced
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.cli.stopping import ReasonOption
 
@@ -22,10 +26,11 @@ BACK_UP = "The key files have changed: back up the folder 'keys' of the state fo
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The keys that the authority signs with.", rich_markup_mode=None)
+    group = typer.Typer(help="The authority's and the roster's keys: rotation and theft.", rich_markup_mode=None)
     group.command("list")(with_session(list_keys))
     group.command("rotate")(with_session(rotate))
     group.command("revoke")(with_session(revoke))
+    group.command("replace-roster-key")(with_session(replace_roster_key))
     app.add_typer(group, name="keys")
 
 
@@ -59,6 +64,20 @@ def revoke(
     """
     found = session.call("keys_revoke", key=key.removeprefix("key:"), **({"reason": reason} if reason else {}))
     session.output.answer(found, lambda: _revoked(session.output, found))
+
+
+def replace_roster_key(
+    session: Session,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Trust another roster key from now on, because the former one was stolen or lost.
+
+    Records of the former one count up to the newest there is; nobody has to enrol again. The private key is made where
+    the setting 'roster_key' says, unless a fresh one lies there. Stop the server first: none changes what it trusts.
+    """
+    session.output.confirm("The former roster key will sign nothing that counts any more.", yes=yes)
+    found = anyio.run(roster_key.replace, session.configuration)
+    session.output.answer(asdict(found), lambda: _replaced(session.output, found))
 
 
 def _list(output: Output, found: list[dict[str, Any]]) -> None:
@@ -105,3 +124,12 @@ def _revoked(output: Output, found: dict[str, Any]) -> None:
     output.say(f"{found['signs']} signs from now on." if found["replaced"] else f"{found['signs']} signs, as before.")
     if found["replaced"]:
         output.hint(BACK_UP)
+
+
+def _replaced(output: Output, found: Replaced) -> None:
+    output.say(("Replaced ", "heading"), f"the roster key: {found.key} signs from record {found.last + 1} on.")
+    output.say(f"Its private key is {found.path}.")
+    output.warn("Move it off this machine, keep a copy, and bring it back only to invite or disable people.")
+    output.say("Whoever had the former key may have invited people. Disable everybody whom you do not know:")
+    output.hint("They are listed by: ", ("counterfoil people list", "command"))
+    output.hint(BACK_UP)

@@ -171,3 +171,59 @@ def test_key_files_that_cannot_be_written_stop_nothing_and_it_is_said_how_to(off
     assert (ran.code, ran.error["code"]) == (1, "store_failed")
     assert "counterfoil suspend key:ID" in ran.error["remedy"]
     assert (ring(office), office.json("suspensions")) == (before, [])
+
+
+# The roster's key -----------------------------------------------------------------------------------------------------
+
+ANA = ("people", "invite", "Ana", "--account", "A-1", "--email", "ana@office.example")
+BO = ("people", "invite", "Bo", "--account", "A-2", "--email", "bo@office.example")
+
+
+def roster_key_id(office: Office) -> str:
+    return key_files.read_signing_key(office.folder / "roster-key.pem").id
+
+
+def test_the_roster_key_is_replaced_and_people_are_invited_with_the_new_one(office: Office) -> None:
+    office.json(*ANA)
+    former = roster_key_id(office)
+    (office.folder / "roster-key.pem").unlink()
+    answer = office.json("keys", "replace-roster-key", "--yes")
+    assert answer == {"key": roster_key_id(office), "path": str(office.folder / "roster-key.pem"), "last": 1}
+    assert answer["key"] != former
+    office.json(*BO)
+    assert [each["name"] for each in office.json("people", "list")] == ["Ana", "Bo"]
+    assert office.run("doctor", "--json").code == 0
+
+
+def test_a_fresh_key_that_lies_there_is_used(office: Office) -> None:
+    office.json(*ANA)
+    made, path = SigningKey.generate(), office.folder / "roster-key.pem"
+    path.unlink()
+    key_files.write_private(path, made.to_pem())
+    assert office.json("keys", "replace-roster-key", "--yes")["key"] == made.id
+
+
+def test_the_key_in_use_does_not_replace_itself(office: Office) -> None:
+    office.json(*ANA)
+    ran = office.run("keys", "replace-roster-key", "--yes", width=200)
+    assert ran.code == 2
+    assert "is the roster key that is to be replaced; nothing was changed. → Move it away" in ran.said
+    office.json(*BO)
+
+
+def test_replacing_the_roster_key_needs_a_confirmation_and_no_server(office: Office, served: Served) -> None:
+    (office.folder / "roster-key.pem").unlink()
+    ran = office.run("keys", "replace-roster-key", "--json")
+    assert (ran.code, ran.error["code"]) == (2, "confirmation_needed")
+    ran = office.run("keys", "replace-roster-key", "--yes", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "state_folder_in_use")
+    assert not (office.folder / "roster-key.pem").exists()
+
+
+def test_what_to_do_after_a_replacement_is_said(office: Office) -> None:
+    office.json(*ANA)
+    (office.folder / "roster-key.pem").unlink()
+    said = office.run("keys", "replace-roster-key", "--yes", width=200).said
+    assert "signs from record 2 on" in said
+    assert "Move it off this machine" in said
+    assert "counterfoil people list" in said

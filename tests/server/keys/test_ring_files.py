@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil.errors import StoreFailed
+from counterfoil.errors import KeyFileError, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey
+from counterfoil.roster import LastRecord
 from counterfoil_server import key_files
 
 KILLED = Path(__file__).with_name("killed_rotation.py")
@@ -83,3 +84,33 @@ def test_a_folder_that_cannot_be_written_is_said_so_and_changes_nothing(folder: 
     assert "counterfoil suspend key:" in caught.value.remedy
     assert ids(load(folder)) == ids(before)
     assert os.listdir(folder / "authority-previous.new") == []
+
+
+# The roster's ---------------------------------------------------------------------------------------------------------
+
+
+def test_roster_keys_that_were_replaced_keep_the_record_at_which_they_stopped(folder: Path) -> None:
+    [first] = key_files.read_trust(folder / "trust.json")[0]
+    second, third = SigningKey.generate(), SigningKey.generate()
+    key_files.replace_roster_key(folder, second.public, LastRecord(3, "three"))
+    key_files.replace_roster_key(folder, third.public, LastRecord(5, "five"))
+    keys, replaced = key_files.read_trust(folder / "trust.json")
+    assert list(keys) == [first, second.id, third.id]
+    assert replaced == {first: LastRecord(3, "three"), second.id: LastRecord(5, "five")}
+    assert (folder / "trust.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("last", ["{}", "[]", "3", '{"version": "x", "digest": "d"}', '{"version": 3}'])
+def test_a_last_record_that_cannot_be_read_is_no_key_without_one(folder: Path, last: str) -> None:
+    trust = folder / "trust.json"
+    trust.write_text(trust.read_text().replace('"kty"', f'"last_record": {last}, "kty"'))
+    with pytest.raises(KeyFileError, match="missing or damaged"):
+        load(folder)
+
+
+def test_a_trust_file_that_cannot_be_written_stays(folder: Path) -> None:
+    before = (folder / "trust.json").read_text()
+    (folder / "trust.new").mkdir()
+    with pytest.raises(StoreFailed, match="Nothing has changed"):
+        key_files.replace_roster_key(folder, SigningKey.generate().public, LastRecord(0, "none"))
+    assert (folder / "trust.json").read_text() == before
