@@ -6,7 +6,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from counterfoil.canonical import b64
+from counterfoil.canonical import b64, parse_strict, unb64
 from counterfoil.keys import SigningKey
 from counterfoil.testing import Asked, OpenDesk, Ticket
 from counterfoil.tokens import CAPABILITY_TYPE, ORDER_TYPE, CapabilityClaims, OrderClaims, sign
@@ -49,3 +49,10 @@ async def _stored(desk: OpenDesk, asked: Asked) -> Any:
     found = await desk.parts.store.ticket(asked.ticket)
     assert found is not None
     return found
+
+
+def id_of(token: str) -> str:
+    """The id by which a capability is spent."""
+    claims = parse_strict(unb64(token.split(".")[1]))
+    assert isinstance(claims, dict)
+    return str(claims["jti"])

@@ -1,0 +1,220 @@
+"""Drills of ``docs/how-to/keys.md``: somebody has the real key, the page's commands are run as they stand there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx2
+import pytest
+from starlette.applications import Starlette
+
+from counterfoil import leaves
+from counterfoil.authority import Requester
+from counterfoil.canonical import canonical
+from counterfoil.errors import CounterfoilError, RosterRefused
+from counterfoil.keys import SigningKey
+from counterfoil.recipients import APPROVE
+from counterfoil.roster import Invitation, secret_key_of, sign_record
+from counterfoil.testing import Asked, OpenDesk, ToolRefused, money, open_desk
+from counterfoil.tickets import State
+from counterfoil_server import config
+from counterfoil_server.app import Parts, open_parts
+from counterfoil_server.cli import invitations
+from counterfoil_server.cli.invitations import Invited
+from counterfoil_server.notices.transports import Mailbox
+from counterfoil_server.testing import PageClient, PageRefused, SoftwareAuthenticator
+from docs.steps import steps
+from server.cli.office import DESK, Office, Ran
+from server.keys import thief
+
+PAGE = "how-to/keys.md"
+COLLECTED = DESK.replace("@desk.operation\n", '@desk.operation(delivery="collected")\n')
+
+
+def follow(office: Office, heading: str, **names: str) -> list[Ran]:
+    """Run the page's commands below a heading."""
+    ran = [office.run(*arguments, width=200) for arguments in steps(PAGE, heading, **names)]
+    assert [each.code for each in ran] == [0] * len(ran), ran
+    return ran
+
+
+def paid(office: Office) -> int:
+    """How many payments there were."""
+    file = office.folder / "paid.txt"
+    return len(file.read_text().splitlines()) if file.exists() else 0
+
+
+# The authority's key --------------------------------------------------------------------------------------------------
+
+
+async def asks(desk: OpenDesk, amount: str) -> Asked:
+    return await desk.ai.request("pay", account="A-1", amount=money(amount))
+
+
+async def test_drill_the_authority_key_is_stolen(office: Office) -> None:
+    office.write("desk.py", COLLECTED)
+    async with open_desk(office.folder / "counterfoil.toml", office.folder) as desk:
+        ana = await desk.enrol("Ana", account="A-1")
+        stolen = thief.taken_from(thief.ring_files(desk) / "authority-current.pem")
+
+        # What the thief can do with it alone: nothing that nobody approved.
+        unapproved = await asks(desk, "20.00")
+        await thief.order(desk, stolen, unapproved)
+        with pytest.raises(ToolRefused):
+            await desk.ai.redeem(unapproved, await thief.capability(desk, stolen, unapproved))
+        assert ((await desk.ticket(unapproved)).state, paid(office)) == ("pending", 0)
+
+        # Somebody has just approved a payment when the theft is noticed.
+        approved = await asks(desk, "30.00")
+        await ana.approves(approved)
+        capability = str((await desk.ai.status(approved))["capability"])
+
+        said = await asyncio.to_thread(follow, office, "When an authority key is stolen", KID=stolen.id)
+        assert "1 approved request ended" in said[1].said
+        assert approved.ticket in said[2].out
+
+        # Nothing that it signed, or that the thief signs from now on, is redeemed or run.
+        with pytest.raises(ToolRefused):
+            await desk.ai.redeem(approved, capability)
+        await thief.order(desk, stolen, approved)
+        assert ((await desk.ticket(approved)).state, paid(office)) == ("revoked", 0)
+        later = await asks(desk, "40.00")
+        await ana.approves(later)
+        genuine = str((await desk.ai.status(later))["capability"])
+        forged = await thief.capability(desk, stolen, later, jti=thief.id_of(genuine))
+        with pytest.raises(ToolRefused):
+            await desk.ai.redeem(later, forged)
+        await thief.order(desk, stolen, later)
+        assert ((await desk.ticket(later)).state, paid(office)) == ("approved", 0)
+
+        # The desk goes on: the same request, with its own capability, and the one that waited all the time.
+        assert (await desk.ai.redeem(later, genuine))["status"] == "executed"
+        await ana.approves(unapproved)
+        assert (await desk.ai.redeem(unapproved))["status"] == "executed"
+        assert paid(office) == 2
+
+
+# The roster's key -----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stopped:
+    """The desk without a server: its parts, and everybody's browsers."""
+
+    office: Office
+    authenticators: dict[str, SoftwareAuthenticator]
+
+    @asynccontextmanager
+    async def parts(self) -> AsyncIterator[Parts]:
+        async with open_parts(config.load(self.office.folder / "counterfoil.toml"), transport=Mailbox()) as parts:
+            yield parts
+
+    @asynccontextmanager
+    async def browser(self, parts: Parts, name: str) -> AsyncIterator[PageClient]:
+        transport = httpx2.ASGITransport(app=Starlette(routes=parts.verification.routes()))
+        authenticator = self.authenticators.setdefault(name, SoftwareAuthenticator())
+        async with PageClient(self.office.public_url, authenticator, transport) as client:
+            yield client
+
+    async def enrol(self, parts: Parts, name: str, url: str) -> None:
+        async with self.browser(parts, name) as client:
+            await client.enrol(url)
+
+    async def pays(self, parts: Parts, name: str, amount: str) -> State:
+        """Ask for a payment from A-1, let somebody approve it, and carry it out; answers where it ends."""
+        arguments = {"account": "A-1", "amount": {"value": amount, "currency": "EUR"}}
+        ticket = await parts.authority.request(Requester("bot"), "pay", canonical(arguments))
+        links = [notice for notice in await parts.store.notices(ticket.id) if notice.kind == APPROVE]
+        for notice in links:
+            url = (await parts.verification.make_link(notice)).url or ""
+            async with self.browser(parts, name) as client:
+                try:
+                    await client.open_and_decide(url, "approve", parts.authority.match_code(ticket.id))
+                except PageRefused:
+                    continue
+        await parts.dispatcher.look()
+        await parts.engine.settle()
+        found = await parts.store.ticket(ticket.id)
+        assert found is not None
+        return found.state
+
+
+async def forge(parts: Parts, key: SigningKey, person: str, secret: bytes) -> str:
+    """An invitation to hold A-1, signed with a stolen key."""
+    roster, now = await parts.authority.judge.roster(), parts.store.now()
+    return sign_record(
+        key,
+        Invitation(
+            version=roster.version + 1, previous=roster.head, person=person, name="Eve", accounts=("A-1",), roles=(),
+            channels=(f"{person}@evil.example",), secret_key=secret_key_of(secret), iat=now, exp=now + 86400,
+        ),
+    )  # fmt: skip
+
+
+async def test_drill_the_roster_key_is_stolen(office: Office) -> None:
+    desk = Stopped(office, {})
+    key_file = office.folder / "roster-key.pem"
+    async with desk.parts() as parts:
+        ana = await invitations.invite(
+            parts.administration.call, parts.configuration, Invited("Ana", ("A-1",), (), ("ana@office.example",))
+        )
+        await desk.enrol(parts, "ana", ana.url)
+        stolen = thief.taken_from(key_file)
+
+        # With the key and the state folder the thief is a holder like Ana, and has one more invitation up the sleeve.
+        for person, secret in (("eve", b"e" * 32), ("eve-later", b"l" * 32)):
+            await parts.administration.roster_append(record=await forge(parts, stolen, person, secret))
+        await desk.enrol(parts, "eve", parts.verification.enrolment_url(b"e" * 32))
+        assert await desk.pays(parts, "eve", "20.00") is State.EXECUTED
+        assert paid(office) == 1
+
+    key_file.rename(office.folder / "stolen.pem")
+    commands = steps(PAGE, "When the roster key is stolen")
+    assert commands[0] == ["keys", "replace-roster-key", "--yes"]
+    for person in ("eve", "eve-later"):
+        replacing = 0 if person == "eve" else 1
+        for arguments in steps(PAGE, "When the roster key is stolen", ID=person)[replacing:]:
+            ran = office.run(*arguments, width=200)
+            assert ran.code == 0, ran
+
+    async with desk.parts() as parts:
+        # Whom the thief invited decides nothing, and enrols nothing.
+        assert await desk.pays(parts, "eve", "30.00") is State.PENDING
+        with pytest.raises(PageRefused):
+            await desk.enrol(parts, "eve-later", parts.verification.enrolment_url(b"l" * 32))
+        # The stolen key signs nothing more, wherever the record is put.
+        with pytest.raises(RosterRefused, match="was replaced"):
+            await parts.administration.roster_append(record=await forge(parts, stolen, "mallory", b"m" * 32))
+        # Ana, who never enrolled again, goes on; somebody new is invited.
+        assert await desk.pays(parts, "ana", "40.00") is State.EXECUTED
+        bo = await invitations.invite(
+            parts.administration.call, parts.configuration, Invited("Bo", ("A-2",), (), ("bo@office.example",))
+        )
+        await desk.enrol(parts, "bo", bo.url)
+        assert paid(office) == 2
+        # Put into the database by hand, it is noticed before anything is carried out.
+        record = await forge(parts, stolen, "mallory", b"m" * 32)
+        version = (await parts.authority.judge.roster()).version + 1
+        await parts.store.add_roster_record(record, version=version, leaf=leaves.administered(leaves.ROSTER))
+        with pytest.raises(CounterfoilError):
+            await desk.pays(parts, "ana", "45.00")
+        assert paid(office) == 2
+
+
+async def test_drill_the_roster_key_is_lost(office: Office) -> None:
+    desk = Stopped(office, {})
+    async with desk.parts() as parts:
+        ana = await invitations.invite(
+            parts.administration.call, parts.configuration, Invited("Ana", ("A-1",), (), ("ana@office.example",))
+        )
+        await desk.enrol(parts, "ana", ana.url)
+    (office.folder / "roster-key.pem").unlink()
+    invite = ("people", "invite", "Bo", "--account", "A-2", "--email", "bo@office.example")
+    assert office.run(*invite).code == 2
+    assert office.run("keys", "replace-roster-key", "--yes").code == 0
+    office.json(*invite)
+    async with desk.parts() as parts:
+        assert await desk.pays(parts, "ana", "40.00") is State.EXECUTED
