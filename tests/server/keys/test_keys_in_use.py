@@ -7,6 +7,7 @@ import pytest
 
 from counterfoil.canonical import parse_strict, unb64
 from counterfoil.testing import Asked, OpenDesk, Person, ToolRefused, money
+from counterfoil.tickets import Ticket
 from server.keys import thief
 from server.testing.gym import Gym
 
@@ -55,21 +56,34 @@ async def test_the_serving_process_signs_and_publishes_with_the_ring_that_its_fi
     assert held == answer
 
 
+async def redeemed(desk: OpenDesk, holder: Person, account: str) -> tuple[Ticket, str]:
+    """A ticket that was claimed, and its order, which the executor has not got yet."""
+    asked, capability = await open_locker(desk, holder, account)
+    return await desk.parts.authority.redeem(asked.ticket, capability, presenter="assistant")
+
+
 async def test_an_order_from_before_one_rotation_is_run_and_from_before_two_is_not(
     desk: OpenDesk, ada: Person, gym: Gym
 ) -> None:
-    bo = await desk.enrol("Bo", account="M-2")
-    first, _ = await open_locker(desk, ada)
-    second, _ = await open_locker(desk, bo, "M-2")
-    signed = desk.parts.authority.keys.current
+    first, order = await redeemed(desk, ada, "M-1")
+    second, late = await redeemed(desk, await desk.enrol("Bo", account="M-2"), "M-2")
     await desk.administer("keys_rotate")
-    await thief.order(desk, signed, first)
-    assert list(gym.done) == [first.ticket]
+    assert await thief.hands_over(desk, first, order) == "executed"
     await desk.administer("keys_rotate")
-    await thief.order(desk, signed, second)
-    assert list(gym.done) == [first.ticket]
-    await thief.order(desk, desk.parts.authority.keys.current, second)
-    assert list(gym.done) == [first.ticket, second.ticket]
+    assert await thief.hands_over(desk, second, late) == "not_executed"
+    assert list(gym.done) == [first.id]
+
+
+async def test_an_order_of_a_revoked_key_is_not_run_whoever_signed_it(desk: OpenDesk, ada: Person, gym: Gym) -> None:
+    stolen = desk.parts.authority.keys.current
+    first, order = await redeemed(desk, ada, "M-1")
+    await desk.administer("keys_revoke", key=stolen.id)
+    assert await thief.hands_over(desk, first, order) == "not_executed"
+    second, _ = await redeemed(desk, await desk.enrol("Bo", account="M-2"), "M-2")
+    assert await thief.hands_over(desk, second, await thief.order(desk, stolen, second.id)) == "not_executed"
+    third, good = await redeemed(desk, await desk.enrol("Cy", account="M-3"), "M-3")
+    assert await thief.hands_over(desk, third, good) == "executed"
+    assert list(gym.done) == [third.id]
 
 
 async def test_a_rotation_is_on_the_log(desk: OpenDesk) -> None:

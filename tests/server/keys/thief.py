@@ -8,7 +8,8 @@ from typing import Any
 
 from counterfoil.canonical import b64, parse_strict, unb64
 from counterfoil.keys import SigningKey
-from counterfoil.testing import Asked, OpenDesk, Ticket
+from counterfoil.testing import Asked, OpenDesk
+from counterfoil.tickets import Ticket as Stored
 from counterfoil.tokens import CAPABILITY_TYPE, ORDER_TYPE, CapabilityClaims, OrderClaims, sign
 
 
@@ -25,7 +26,7 @@ def ring_files(desk: OpenDesk) -> Path:
 async def capability(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: Any) -> str:
     """A capability for this ticket in the desk's own words, signed with ``key``; of an id of the thief's own unless
     ``claims`` say otherwise."""
-    ticket, now, issuer = await _stored(desk, asked), desk.parts.store.now(), desk.parts.authority.issuer
+    ticket, now, issuer = await _stored(desk, asked.ticket), desk.parts.store.now(), desk.parts.authority.issuer
     genuine = CapabilityClaims(
         iss=issuer, aud=issuer, sub=ticket.principal, jti=b64(secrets.token_bytes(16)), ticket=ticket.id,
         envelope=ticket.digest, iat=now, exp=now + 120,
@@ -33,20 +34,30 @@ async def capability(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: An
     return sign(key, CAPABILITY_TYPE, genuine.model_dump() | claims)
 
 
-async def order(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: Any) -> Ticket:
-    """Sign an order for this ticket with ``key`` and hand it to the executor; the ticket when that is done with it."""
-    ticket, now, authority = await _stored(desk, asked), desk.parts.store.now(), desk.parts.authority
+async def order(desk: OpenDesk, key: SigningKey, ticket: str, **claims: Any) -> str:
+    """An order for this ticket in the desk's own words, redeemed now, signed with ``key``."""
+    found, now, authority = await _stored(desk, ticket), desk.parts.store.now(), desk.parts.authority
     genuine = OrderClaims(
-        iss=authority.issuer, aud=authority.executor, jti=f"order-{ticket.id}", ticket=ticket.id,
-        envelope=ticket.digest, redeemed_at=now, run_by=now + 300,
+        iss=authority.issuer, aud=authority.executor, jti=f"order-{ticket}", ticket=ticket,
+        envelope=found.digest, redeemed_at=now, run_by=now + 300,
     )  # fmt: skip
-    await desk.parts.engine.submit(ticket, sign(key, ORDER_TYPE, genuine.model_dump() | claims))
+    return sign(key, ORDER_TYPE, genuine.model_dump() | claims)
+
+
+async def hands_over(desk: OpenDesk, ticket: Stored, order: str) -> str:
+    """Give the executor an order; answers the ticket's state when it is done with it."""
+    await desk.parts.engine.submit(ticket, order)
     await desk.parts.engine.settle()
-    return await desk.ticket(asked)
+    return (await desk.ticket(ticket.id)).state
 
 
-async def _stored(desk: OpenDesk, asked: Asked) -> Any:
-    found = await desk.parts.store.ticket(asked.ticket)
+async def runs(desk: OpenDesk, key: SigningKey, asked: Asked) -> str:
+    """Sign an order for what was asked for and give it to the executor; answers where that leaves the ticket."""
+    return await hands_over(desk, await _stored(desk, asked.ticket), await order(desk, key, asked.ticket))
+
+
+async def _stored(desk: OpenDesk, ticket: str) -> Stored:
+    found = await desk.parts.store.ticket(ticket)
     assert found is not None
     return found
 
