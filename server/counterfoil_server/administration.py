@@ -8,7 +8,7 @@ use them; the socket has the folder's rights.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from counterfoil import leaves, roster
 from counterfoil.authority import Authority
@@ -22,6 +22,9 @@ from counterfoil.store import NO_LONGER_NEEDED, Notice, Principal, Revoked, Stor
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.bearer import new_token, token_digest
 
+if TYPE_CHECKING:
+    from counterfoil_server.log_audit import LogAudit
+
 JSONObject = dict[str, Any]
 
 VERBS = frozenset(
@@ -32,6 +35,9 @@ VERBS = frozenset(
     }
 )  # fmt: skip
 """The verbs that may be called by name."""
+
+AUDITS = frozenset({"log_show", "log_tail", "log_search", "log_export"})
+"""Those of ``log_audit.py``."""
 
 MANY = 1000
 """So many of something are counted, and no more."""
@@ -45,7 +51,8 @@ RESTORED = (
 
 class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
-    ``keep_ring`` makes a changed ring of the authority's keys durable."""
+    ``keep_ring`` makes a changed ring of the authority's keys durable; ``audit`` is who looks through the log, made
+    when somebody asks."""
 
     def __init__(
         self,
@@ -56,6 +63,7 @@ class Administration:
         forget_principals: Callable[[], None],
         flush_calls: Callable[[], Awaitable[object]],
         keep_ring: Keep,
+        audit: Callable[[], LogAudit],
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
@@ -63,13 +71,15 @@ class Administration:
         self._forget_principals = forget_principals
         self._flush_calls = flush_calls
         self._keep_ring = keep_ring
+        self._audit = audit
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
-        if verb not in VERBS:
+        if verb not in VERBS | AUDITS:
             raise BadArguments(f"There is no verb {verb[:40]!r}.")
+        answering = self._audit() if verb in AUDITS else self
         try:
-            return await getattr(self, verb)(**arguments)
+            return await getattr(answering, verb)(**arguments)
         except TypeError as error:
             raise BadArguments(f"The verb {verb} does not take these arguments: {error}.") from None
 

@@ -46,6 +46,7 @@ from counterfoil_server.store.sealer import LOG_KEY, Sealer
 from counterfoil_server.verification import Lifetimes, Verification
 
 if TYPE_CHECKING:
+    from counterfoil_server.log_audit import LogAudit
     from counterfoil_server.notices import Delivery, Mailbox, Transport
 
 logger = logging.getLogger(__name__)
@@ -232,6 +233,17 @@ def _wire(
         arguments_key=keys.arguments_key,
         page_of=verification.locator_url,
     )
+
+    def effect_started(ticket: str) -> int | None:
+        effect = ledger.effect(configuration.issuer, ticket)
+        return effect.started_at if effect else None
+
+    def audit() -> LogAudit:
+        """Who looks through the log, for whoever asks."""
+        from counterfoil_server.log_audit import LogAudit  # most processes are never asked
+
+        return LogAudit(authority, store.log_reader(), key=keys.secrets.log, effect_started=effect_started)
+
     administration = Administration(
         authority,
         verify_log=sealer.verify,
@@ -239,6 +251,7 @@ def _wire(
         forget_principals=conversation.forget_principals,
         flush_calls=conversation.recorder.flush,
         keep_ring=keep_ring,
+        audit=audit,
     )
     return Parts(
         configuration,

@@ -1,6 +1,7 @@
 """Everything the command line writes goes through here: people's text, programs' JSON, errors and questions.
 
-Rules: with ``--json``, stdout carries one JSON value and nothing else. Text of others (an AI's note, a name, a reason)
+Rules: with ``--json``, stdout carries one JSON value and nothing else, or one a line where a command answers in
+lines. Text of others (an AI's note, a name, a reason)
 is made visible before it reaches the terminal, so that it can neither move the cursor nor pretend to be ours; markup is
 off. Meaning never hangs on colour alone, nor on a character that the terminal cannot show. Times are local.
 """
@@ -21,7 +22,7 @@ from rich.text import Text
 from rich.theme import Theme
 
 from counterfoil.display import visible
-from counterfoil.errors import CounterfoilError
+from counterfoil.errors import CounterfoilError, StoreFailed
 from counterfoil_server.cli.exit_codes import OK, ConfirmationNeeded
 
 THEME = Theme(
@@ -48,9 +49,13 @@ Part = str | tuple[str, str] | Text
 class _Terminal(Console):
     def on_broken_pipe(self) -> NoReturn:
         """Whoever read our output has enough, as ``head`` does: that is no refusal."""
-        # The interpreter flushes once more when it ends, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_stdout()
         sys.exit(OK)
+
+
+def _forget_stdout() -> None:
+    """Nobody takes what is still to be written; the interpreter flushes once more when it ends, and would complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class Output:
@@ -73,11 +78,23 @@ class Output:
 
     def write_json(self, value: Any) -> None:
         """One JSON value on stdout. Unix seconds are UTC by definition."""
+        self._write(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def write_json_line(self, value: Any) -> None:
+        """One JSON value in one line."""
+        self._write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+
+    def _write(self, text: str) -> None:
         try:
-            sys.stdout.write(_printable(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
+            sys.stdout.write(_printable(text) + "\n")
             sys.stdout.flush()
         except BrokenPipeError:
             self.console.on_broken_pipe()
+        except OSError as error:
+            _forget_stdout()
+            raise StoreFailed(
+                f"The output could not be written: {error.strerror}.", "Make room where it goes, and try again."
+            ) from None
 
     # For people
 
@@ -124,6 +141,25 @@ class Output:
             if value is not None:
                 grid.add_row(_cell(label), _cell(value))
         self._put(self.console, Padding(grid, (0, 0, 0, 2)))
+
+    def line(self, *parts: Part) -> None:
+        """One line, never wrapped by us, and written at once."""
+        self.console.print(assembled(*parts), soft_wrap=True)
+
+    def on_rail(self, sign: str, style: str, head: Text, below: Iterable[Text], *, last: bool) -> None:
+        """A point of a timeline: its sign, the head beside it, and below it lines along the rail to the next point."""
+        rail = " " if last else self.mark("│", "|")
+        width = max(self.console.width - 6, 20)
+        lines = [*head.wrap(self.console, width, overflow="fold")]
+        for text in below:
+            first, *rest = text.wrap(self.console, width - 2, overflow="fold")
+            lines += [first, *(Text("  ").append_text(line) for line in rest)]
+        for number, line in enumerate(lines):
+            edge = Text(f"  {sign} ", style) if number == 0 else Text(f"  {rail} ", "quiet")
+            line.rstrip()
+            self._put(self.console, edge.append_text(line))
+        if not last:
+            self._put(self.console, Text(f"  {rail}", "quiet"))
 
     def items(self, title: str, lines: Iterable[Text | str]) -> None:
         """A list under its title."""

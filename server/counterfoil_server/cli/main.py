@@ -32,6 +32,7 @@ MODULES = {
     "suspensions": "stopping",
     "doctor": "doctor",
     "tickets": "tickets",
+    "log": "log",
     "people": "people",
     "principals": "principals",
     "keys": "keys",

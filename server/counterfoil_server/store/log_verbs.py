@@ -5,12 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from counterfoil.errors import TamperDetected
 from counterfoil.log import GENESIS, Leaf, LeafDraft
 from counterfoil.store import Call
 from counterfoil_server.store.chain import LEAF_COLUMNS, REMEDY, Chain, Mark
 from counterfoil_server.store.verbs import Verbs
+
+if TYPE_CHECKING:
+    from counterfoil_server.store.log_reader import LogReader
 
 VERIFIED_AT_ONCE = 2000
 """Leaves per chunk of a verification: memory stays small, and other readers get their turn in between."""
@@ -37,13 +41,23 @@ class LogVerbs(Verbs):
             rows = await self._readers.query(SELECT_TICKET_LEAVES, (ticket, after, limit))
         return [Leaf(*row) for row in rows]
 
+    async def log_size(self) -> int:
+        """How many leaves the log has now, as the writer knows it."""
+        return await self._write(lambda transaction: transaction.next_leaf)
+
+    def log_reader(self) -> LogReader:
+        """The log for those who look through it."""
+        from counterfoil_server.store.log_reader import LogReader  # nobody does most of the time
+
+        return LogReader(self._readers, self._chain, self.log_size)
+
     async def verify_log(self) -> int:
         """Walk the whole log as it is now and answer how many leaves it has.
 
         Raises TamperDetected naming the first leaf that was edited, removed, inserted or moved, or a ticket whose
         request was never recorded.
         """
-        end = await self._write(lambda transaction: transaction.next_leaf)
+        end = await self.log_size()
         mark = (0, GENESIS)
         while mark[0] < end:
             mark = await self._readers.run(partial(self._verify_chunk, mark, min(VERIFIED_AT_ONCE, end - mark[0])))

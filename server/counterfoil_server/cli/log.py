@@ -1,0 +1,86 @@
+"""``log show``: what the append-only log tells of a ticket, and whether its proofs hold."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from counterfoil.errors import TamperDetected
+from counterfoil_server.cli.console import Output, assembled, exact_moment
+from counterfoil_server.cli.exit_codes import exit_code_of
+from counterfoil_server.cli.log_life import CHECK_SIGNS, CHECK_STYLES, Life, LifeStep, life_of
+from counterfoil_server.cli.log_words import Hearer
+from counterfoil_server.cli.session import Session, with_session
+
+REMEDY = "Keep a copy of the state folder, and run 'counterfoil doctor'; then restore it with its keys from a backup."
+
+POINTS = {"good": ("●", "*"), "bad": ("●", "*"), "busy": ("●", "*")}
+"""The points on the timeline of steps that changed much; the others have a smaller one."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The append-only log: what happened, and the proof of it.", rich_markup_mode=None)
+    group.command("show")(with_session(show_life))
+    app.add_typer(group, name="log")
+
+
+def show_life(session: Session, ticket: Annotated[str, typer.Argument(help="The ticket's id.")]) -> None:
+    """Draw a ticket's life: every leaf of the log about it, and whether its proofs hold. Exits with 1 if one does not.
+
+    The log is verified from the ticket's request to its end.
+    """
+    answer = session.call("log_show", ticket=ticket)
+    life = life_of(answer, Hearer(answer["people"]))
+    session.output.answer(answer, lambda: draw(session.output, life))
+    refuse_broken(session, life.wrong)
+
+
+def refuse_broken(session: Session, wrong: tuple[str, ...]) -> None:
+    """Raise TamperDetected where a proof is broken: after everything was shown, because what is wrong must be seen."""
+    if not wrong:
+        return
+    more = f" And {len(wrong) - 1} more." if len(wrong) > 1 else ""
+    error = TamperDetected(f"{wrong[0]}{more}", REMEDY)
+    if session.as_json:
+        # Its answer says so already, and stdout carries one value.
+        raise typer.Exit(exit_code_of(error))
+    raise error
+
+
+def draw(output: Output, life: Life) -> None:
+    """The timeline on the terminal."""
+    output.say(("Ticket ", "heading"), (life.ticket, "heading"))
+    output.fields([("State", assembled((life.state, life.state_style), f": {life.meaning}"))])
+    output.heading("Proofs")
+    for check in life.checks:
+        output.checked(_sign(output, check[0]), CHECK_STYLES[check[0]], check[1])
+    output.heading("What happened")
+    for number, step in enumerate(life.steps, 1):
+        _draw_step(output, step, last=number == len(life.steps))
+    if life.wrong:
+        output.items("What is wrong:", life.wrong)
+
+
+def _draw_step(output: Output, step: LifeStep, *, last: bool) -> None:
+    sign, plain = POINTS.get(step.style, ("○", "o"))
+    when = exact_moment(step.at) if step.at is not None else "at an unknown time"
+    where = "not on the log" if step.index is None else f"leaf {step.index}"
+    below = [Text(f"{when}, {where}", "quiet")]
+    below += [assembled((f"{label}: ", "quiet"), value) for label, value in step.details]
+    if step.note:
+        below.append(assembled(("the AI wrote (it may be wrong or misleading): ", "quiet"), f"“{step.note}”"))
+    if proved := " ".join(says for state, says in step.checks if state == "holds"):
+        below.append(assembled((f"{_sign(output, 'holds')} ", "good"), (proved, "quiet")))
+    below += [
+        assembled((f"{_sign(output, state)} {says}", CHECK_STYLES[state]))
+        for state, says in step.checks
+        if state != "holds"
+    ]
+    output.on_rail(output.mark(sign, plain), step.style, Text(step.headline, "heading"), below, last=last)
+
+
+def _sign(output: Output, state: str) -> str:
+    return output.mark(*CHECK_SIGNS[state])

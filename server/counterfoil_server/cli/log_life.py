@@ -1,0 +1,111 @@
+"""The life of one ticket in words, for the terminal and for the page alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from counterfoil.display import in_words, visible
+from counterfoil_server.cli.log_words import STYLES, Hearer, tell
+from counterfoil_server.cli.tickets import STATES
+
+JSONObject = Mapping[str, Any]
+
+CHECK_STYLES = {"holds": "good", "gone": "note", "broken": "bad"}
+CHECK_SIGNS = {"holds": ("✓", "ok"), "gone": ("–", "--"), "broken": ("✗", "x")}
+"""The sign of a check's state, and what stands for it where it cannot be shown."""
+
+UNKNOWN_ACCOUNT = "unknown: the directory knows no such account"
+
+
+@dataclass(frozen=True)
+class LifeStep:
+    """One step: where it stands on the log (None: not there), when it was, and everything told of it, made visible.
+
+    ``note`` is what the AI wrote. ``checks`` are pairs of state and words.
+    """
+
+    index: int | None
+    at: int | None
+    style: str
+    headline: str
+    details: tuple[tuple[str, str], ...]
+    note: str | None
+    checks: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Life:
+    """The whole: ``wrong`` names everything that a check found broken, one sentence each."""
+
+    ticket: str
+    organisation: str
+    at: int
+    state: str
+    state_style: str
+    meaning: str
+    steps: tuple[LifeStep, ...]
+    checks: tuple[tuple[str, str], ...]
+    wrong: tuple[str, ...]
+
+
+def life_of(answer: JSONObject, to: Hearer) -> Life:
+    """The answer of ``log_show`` in words."""
+    style, meaning = STATES.get(answer["state"], ("bad", "its record is gone"))
+    return Life(
+        ticket=visible(answer["ticket"]),
+        organisation=visible(answer["organisation"]),
+        at=answer["at"],
+        state=visible(answer["state"] or "missing").replace("_", " "),
+        state_style=style,
+        meaning=meaning,
+        steps=tuple(_step(step, answer, to) for step in answer["steps"]),
+        checks=_checks(answer["checks"]),
+        wrong=tuple(_wrong(answer)),
+    )
+
+
+def wrong_with(leaf: JSONObject) -> Iterator[str]:
+    """What is broken of one leaf, in sentences that name it."""
+    about = "The executor's memory" if leaf["index"] is None else f"Leaf {leaf['index']}"
+    return (f"{about}: {visible(check['says'])}" for check in leaf["checks"] if check["state"] == "broken")
+
+
+def _wrong(answer: JSONObject) -> Iterator[str]:
+    for check in answer["checks"]:
+        if check["state"] == "broken":
+            yield visible(check["says"])
+    for step in answer["steps"]:
+        yield from wrong_with(step)
+
+
+def _step(step: JSONObject, answer: JSONObject, to: Hearer) -> LifeStep:
+    told = tell(step, to)
+    requested = step["event"] == "request"
+    details = (*_asked_for(answer), *told.details) if requested else told.details
+    note = answer["note"] if requested else None
+    return LifeStep(
+        index=step["index"],
+        at=step["at"],
+        style=STYLES.get(step["event"], ""),
+        headline=visible(told.headline),
+        details=tuple((visible(label), value) for label, value in details),
+        note=visible(note) if note else None,
+        checks=_checks(step["checks"]),
+    )
+
+
+def _asked_for(answer: JSONObject) -> Iterator[tuple[str, str]]:
+    """What was requested, from the ticket's own record."""
+    if answer["arguments"] is None:
+        return
+    for name, value in answer["arguments"].items():
+        yield f"{name} (from the AI)".replace("_", " "), in_words(value)
+    yield "means account", in_words(answer["account"]) if answer["account"] else UNKNOWN_ACCOUNT
+    if answer["refusal"]:
+        yield "nobody can approve it", in_words(answer["refusal"])
+
+
+def _checks(checks: list[JSONObject]) -> tuple[tuple[str, str], ...]:
+    return tuple((check["state"], visible(check["says"])) for check in checks)

@@ -1,0 +1,255 @@
+"""What an administrator can see of the log: verbs with JSON in and out, which :mod:`administration` answers with.
+
+Every leaf comes with its checks by name, each with its state (``holds``, ``broken``, ``gone``) and words; its values
+only where they are proved. Whatever needs more than the leaf itself (the ticket's record, the executor's memory) is
+checked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from counterfoil.authority import Authority
+from counterfoil.canonical import b64, digest
+from counterfoil.errors import CounterfoilError, TamperDetected, UnknownName, WrongState
+from counterfoil.leaf_checks import LeafCheck, broken, check_leaf, content, held, proved_values
+from counterfoil.leaves import STATEMENT
+from counterfoil.settlement_verbs import settlement_digest
+from counterfoil.tickets import Event, Ticket, state_told
+from counterfoil_server.store.log_reader import FiledLeaf, LogReader
+
+JSONObject = dict[str, Any]
+
+MOST = 1000
+"""Leaves in one answer."""
+
+LOOKS = 3
+"""How often a ticket is read again because it took a step meanwhile."""
+
+REQUEST = "request"
+EFFECT = "effect"
+"""Stands among a ticket's leaves for what the executor noted in its own memory."""
+
+CLAIMED = frozenset({REQUEST, Event.REDEEM.value})
+"""Leaves that name the digest of the envelope."""
+SETTLED = frozenset({Event.FIND_EXECUTED.value, Event.FIND_NOT_EXECUTED.value})
+
+
+class LogAudit:
+    """The verbs. ``key``: of the chain; ``effect_started``: when the executor started a ticket's effect, by its own
+    memory (Unix seconds), or None."""
+
+    def __init__(
+        self, authority: Authority, log: LogReader, *, key: bytes, effect_started: Callable[[str], int | None]
+    ) -> None:
+        self._authority = authority
+        self._log = log
+        self._key = key
+        self._effect_started = effect_started
+
+    async def log_show(self, *, ticket: str) -> JSONObject:
+        """The life of one ticket: its leaves in order, each with its checks, and checks of the whole."""
+        found, leaves = await self._at_rest(ticket)
+        if not leaves and found is None:
+            raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
+        recorded = await self._recorded(ticket, found)
+        steps = [self._shown(filed, recorded) for filed in leaves]
+        return {
+            "ticket": ticket,
+            "organisation": self._authority.judge.desk.name,
+            "at": self._authority.store.now(),
+            "state": found.state.value if found else None,
+            **_asked_for(found, untouched=not _is_broken("record", steps[:1])),
+            "people": await self._names(),
+            "steps": self._with_effect(ticket, steps),
+            "checks": [check.to_dict() for check in await self._of_the_whole(found, leaves)],
+        }
+
+    async def log_tail(self, *, after: int | None = None, limit: int = 20) -> list[JSONObject]:
+        """The newest leaves in order, or those that follow the leaf ``after``."""
+        limit = _bounded(limit)
+        found = await (self._log.newest(limit) if after is None else self._log.after(after, limit))
+        return [self._shown(filed) for filed in found]
+
+    async def log_search(
+        self,
+        *,
+        event: str | None = None,
+        account: str | None = None,
+        operation: str | None = None,
+        principal: str | None = None,
+        person: str | None = None,
+        since: int | None = None,
+        until: int | None = None,
+        after: int = -1,
+        limit: int = 50,
+    ) -> JSONObject:
+        """The leaves that fit, the number after which to ``go_on`` (None at the end), and what is ``broken`` of the
+        stretch that was looked through."""
+        words = {"event": event, "account": account, "operation": operation, "principal": principal, "person": person}
+        wanted = {name: word for name, word in words.items() if word is not None}
+        stretch = await self._log.search(wanted, after=after, since=since, until=until, limit=_bounded(limit))
+        return {
+            "leaves": [self._shown(filed) for filed in stretch.found],
+            "go_on": None if stretch.following is None else stretch.following - 1,
+            "broken": stretch.broken,
+        }
+
+    async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 500) -> JSONObject:
+        """The same, of leaves as they are stored: bytes in base64url."""
+        stretch = await self._log.search({}, after=after, until=until, limit=_bounded(limit))
+        return {
+            "leaves": [_stored(filed) for filed in stretch.found],
+            "go_on": None if stretch.following is None else stretch.following - 1,
+            "broken": stretch.broken,
+        }
+
+    async def _at_rest(self, ticket: str) -> tuple[Ticket | None, list[FiledLeaf]]:
+        """The ticket and its leaves as of one moment."""
+        for _ in range(LOOKS):
+            before = await self._authority.store.ticket(ticket)
+            leaves = await self._log.of_ticket(ticket)
+            after = await self._authority.store.ticket(ticket)
+            if (before and before.state) == (after and after.state):
+                break
+        return after, leaves
+
+    async def _recorded(self, ticket: str, found: Ticket | None) -> dict[str, set[str]]:
+        """The digests of the stored records, by the group in which a leaf names them."""
+        store = self._authority.store
+        statements = {digest("counterfoil-statement", each.statement) for each in await store.statements(ticket)}
+        settlement = await store.settlement(ticket)
+        if settlement is not None:
+            statements.add(settlement_digest(settlement.statement))
+        return {"envelope": {found.digest} if found else set(), "statement": statements}
+
+    def _shown(self, filed: FiledLeaf, recorded: dict[str, set[str]] | None = None) -> JSONObject:
+        leaf = filed.leaf
+        checks = check_leaf(leaf, filed.previous, self._key)
+        values = proved_values(leaf, checks)
+        if recorded is not None:
+            checks += _record_check(leaf.event, values, recorded)
+        at = content(leaf).get("at")
+        return {
+            "index": leaf.index,
+            "at": at if isinstance(at, int) else None,
+            "event": leaf.event,
+            "ticket": leaf.ticket,
+            "operation": filed.operation,
+            "account": filed.account,
+            "principal": filed.principal,
+            "values": values,
+            "checks": [check.to_dict() for check in checks],
+        }
+
+    def _with_effect(self, ticket: str, steps: list[JSONObject]) -> list[JSONObject]:
+        """The steps, and among them when the effect began: after the redemption that allowed it."""
+        at = self._effect_started(ticket)
+        if at is None:
+            return steps
+        redeemed = any(step["event"] == Event.REDEEM for step in steps)
+        noted = (
+            held("ledger", "Noted in the executor's own memory before it began.")
+            if redeemed
+            else broken("ledger", "The executor began it, but the log knows of no redemption.")
+        )
+        began: JSONObject = {
+            "index": None,
+            "at": at,
+            "event": EFFECT,
+            "ticket": ticket,
+            "values": {},
+            "checks": [noted.to_dict()],
+        }
+        place = next((n for n, step in enumerate(steps, 1) if step["event"] == Event.REDEEM), len(steps))
+        return [*steps[:place], began, *steps[place:]]
+
+    async def _of_the_whole(self, found: Ticket | None, leaves: list[FiledLeaf]) -> list[LeafCheck]:
+        first = leaves[0].leaf.index if leaves else 0
+        wrong = await self._log.verified_from(first)
+        log = (
+            held("log", f"From leaf {first} to the end of the log, every leaf follows from the one before it.")
+            if wrong is None
+            else broken("log", wrong)
+        )
+        return [log, _state_check(found, [filed.leaf.event for filed in leaves])]
+
+    async def _names(self) -> dict[str, str]:
+        """Who is who, as far as the roster verifies."""
+        try:
+            people = (await self._authority.judge.roster()).people
+        except CounterfoilError:
+            return {}
+        return {person.id: person.name for person in people.values()}
+
+
+def _is_broken(name: str, steps: list[JSONObject]) -> bool:
+    return any(check["check"] == name and check["state"] == "broken" for step in steps for check in step["checks"])
+
+
+def _asked_for(found: Ticket | None, *, untouched: bool) -> JSONObject:
+    """What was requested; of what the envelope holds nothing where that is gone or was edited."""
+    try:
+        envelope = found.envelope if found and untouched else None
+    except TamperDetected:
+        envelope = None
+    return {
+        "operation": found.operation if found else None,
+        "account": found.account if found else None,
+        "principal": found.principal if found else None,
+        "requested_at": found.requested_at if found else None,
+        "arguments": envelope.argument_values if envelope else None,
+        "note": envelope.note if envelope else None,
+        "refusal": found.refusal if found else None,
+    }
+
+
+def _record_check(event: str, values: JSONObject | None, recorded: dict[str, set[str]]) -> tuple[LeafCheck, ...]:
+    """Whether what the leaf is about is stored as it was then."""
+    if event in CLAIMED:
+        group, what = "envelope", "request"
+    elif event == STATEMENT or (event in SETTLED and (values is None or "statement" in values)):
+        group, what = "statement", "signed statement"
+    else:
+        return ()
+    if values is None:
+        return (LeafCheck("record", "gone", f"Without its opening the stored {what} cannot be compared."),)
+    if values.get(group) not in recorded[group]:
+        return (broken("record", f"The stored {what} is not the one that was recorded."),)
+    return (held("record", f"The stored {what} is the one that was recorded."),)
+
+
+def _state_check(found: Ticket | None, events: list[str]) -> LeafCheck:
+    """Whether the ticket stands where its leaves lead."""
+    if found is None:
+        return broken("state", "The log tells of this ticket, but its record is gone.")
+    if events[:1] != [REQUEST]:
+        return broken("state", "The request of this ticket is not on the log.")
+    try:
+        told = state_told(events)
+    except WrongState:
+        return broken("state", "Its leaves tell of steps that cannot follow each other.")
+    if told is not found.state:
+        return broken(
+            "state", f"By its leaves the ticket is {_words(told)}, but its record says {_words(found.state)}."
+        )
+    return held("state", f"The ticket stands where its leaves lead: {_words(told)}.")
+
+
+def _words(state: str) -> str:
+    return state.replace("_", " ")
+
+
+def _stored(filed: FiledLeaf) -> JSONObject:
+    leaf = filed.leaf
+    return {
+        "index": leaf.index,
+        "body": b64(leaf.body),
+        "mac": b64(leaf.mac),
+        "opening": None if leaf.opening is None else b64(leaf.opening),
+    }
+
+
+def _bounded(limit: int) -> int:
+    return max(1, min(int(limit), MOST))
