@@ -52,6 +52,14 @@ class UsageMistake(CounterfoilError):
     remedy_default = "Run 'counterfoil --help'."
 
 
+class AlreadyThere(CounterfoilError):
+    """Files that would be written exist."""
+
+    code = "already_there"
+    happened_default = "There are such files already; nothing was written."
+    remedy_default = "Name another folder."
+
+
 def exit_code_of(error: CounterfoilError) -> int:
     """The code for a refusal that ended a command."""
     match error:

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from counterfoil.errors import CounterfoilError
+from counterfoil_server.cli.exit_codes import AlreadyThere
 from counterfoil_server.cli.session import Session, with_session
 
 FILES = {
@@ -28,14 +28,6 @@ FILES = {
 
 KEPT = frozenset({".gitignore"})
 """What a folder may well have already; it is then left as it is."""
-
-
-class AlreadyThere(CounterfoilError):
-    """Files that would be written exist."""
-
-    code = "already_there"
-    happened_default = "There are such files already; nothing was written."
-    remedy_default = "Name another folder."
 
 
 def register(app: typer.Typer) -> None:

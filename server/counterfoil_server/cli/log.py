@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
 from counterfoil.errors import TamperDetected
-from counterfoil_server.cli.console import Output, assembled, exact_moment
+from counterfoil_server.cli.console import Output, assembled, counted, exact_moment
 from counterfoil_server.cli.exit_codes import exit_code_of
 from counterfoil_server.cli.log_life import CHECK_SIGNS, CHECK_STYLES, Life, LifeStep, life_of
 from counterfoil_server.cli.log_words import Hearer
 from counterfoil_server.cli.session import Session, with_session
+from counterfoil_server.cli.whole_file import refuse_existing, write_whole
 
 REMEDY = "Keep a copy of the state folder, and run 'counterfoil doctor'; then restore it with its keys from a backup."
 
@@ -27,14 +29,30 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="log")
 
 
-def show_life(session: Session, ticket: Annotated[str, typer.Argument(help="The ticket's id.")]) -> None:
+def show_life(
+    session: Session,
+    ticket: Annotated[str, typer.Argument(help="The ticket's id.")],
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write it as a page that needs nothing else.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file where it exists.")] = False,
+) -> None:
     """Draw a ticket's life: every leaf of the log about it, and whether its proofs hold. Exits with 1 if one does not.
 
     The log is verified from the ticket's request to its end.
     """
+    if html is not None:
+        refuse_existing(html, force=force)
     answer = session.call("log_show", ticket=ticket)
     life = life_of(answer, Hearer(answer["people"]))
-    session.output.answer(answer, lambda: draw(session.output, life))
+    if html is None:
+        session.output.answer(answer, lambda: draw(session.output, life))
+    else:
+        from counterfoil_server.cli.log_page import render  # what writes pages is large
+
+        write_whole(html, render(answer).encode(), force=force)
+        written = {"ticket": ticket, "file": str(html), "wrong": list(life.wrong)}
+        session.output.answer(written, lambda: session.output.say(f"Written to {html}."))
     refuse_broken(session, life.wrong)
 
 
@@ -42,7 +60,7 @@ def refuse_broken(session: Session, wrong: tuple[str, ...]) -> None:
     """Raise TamperDetected where a proof is broken: after everything was shown, because what is wrong must be seen."""
     if not wrong:
         return
-    more = f" And {len(wrong) - 1} more." if len(wrong) > 1 else ""
+    more = f" {counted(len(wrong) - 1, 'more proof is', 'more proofs are')} broken." if len(wrong) > 1 else ""
     error = TamperDetected(f"{wrong[0]}{more}", REMEDY)
     if session.as_json:
         # Its answer says so already, and stdout carries one value.

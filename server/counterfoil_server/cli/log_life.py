@@ -15,7 +15,9 @@ JSONObject = Mapping[str, Any]
 CHECK_STYLES = {"holds": "good", "gone": "note", "broken": "bad"}
 CHECK_SIGNS = {"holds": ("✓", "ok"), "gone": ("–", "--"), "broken": ("✗", "x")}
 """The sign of a check's state, and what stands for it where it cannot be shown."""
+BY_GRAVITY = tuple(CHECK_SIGNS)
 
+NOT_PROVED = " (not proved)"
 UNKNOWN_ACCOUNT = "unknown: the directory knows no such account"
 
 
@@ -34,6 +36,11 @@ class LifeStep:
     note: str | None
     checks: tuple[tuple[str, str], ...]
 
+    @property
+    def worst(self) -> str:
+        """The state of the check that went worst."""
+        return max((state for state, _ in self.checks), key=BY_GRAVITY.index)
+
 
 @dataclass(frozen=True)
 class Life:
@@ -41,6 +48,7 @@ class Life:
 
     ticket: str
     organisation: str
+    operation: str
     at: int
     state: str
     state_style: str
@@ -49,20 +57,27 @@ class Life:
     checks: tuple[tuple[str, str], ...]
     wrong: tuple[str, ...]
 
+    @property
+    def gone(self) -> bool:
+        """Whether something that would be proof was deleted."""
+        return any(step.worst == "gone" for step in self.steps)
+
 
 def life_of(answer: JSONObject, to: Hearer) -> Life:
     """The answer of ``log_show`` in words."""
     style, meaning = STATES.get(answer["state"], ("bad", "its record is gone"))
+    wrong = tuple(_wrong(answer))
     return Life(
         ticket=visible(answer["ticket"]),
         organisation=visible(answer["organisation"]),
+        operation=visible(answer["operation"] or "a ticket without a record").replace("_", " "),
         at=answer["at"],
         state=visible(answer["state"] or "missing").replace("_", " "),
-        state_style=style,
+        state_style="" if wrong else style,
         meaning=meaning,
         steps=tuple(_step(step, answer, to) for step in answer["steps"]),
         checks=_checks(answer["checks"]),
-        wrong=tuple(_wrong(answer)),
+        wrong=wrong,
     )
 
 
@@ -85,11 +100,12 @@ def _step(step: JSONObject, answer: JSONObject, to: Hearer) -> LifeStep:
     requested = step["event"] == "request"
     details = (*_asked_for(answer), *told.details) if requested else told.details
     note = answer["note"] if requested else None
+    proved = not any(check["state"] == "broken" for check in step["checks"])
     return LifeStep(
         index=step["index"],
         at=step["at"],
-        style=STYLES.get(step["event"], ""),
-        headline=visible(told.headline),
+        style=STYLES.get(step["event"], "") if proved else "bad",
+        headline=visible(told.headline) + ("" if proved else NOT_PROVED),
         details=tuple((visible(label), value) for label, value in details),
         note=visible(note) if note else None,
         checks=_checks(step["checks"]),
