@@ -85,23 +85,23 @@ class LogAudit:
         after: int = -1,
         limit: int = 50,
     ) -> JSONObject:
-        """The leaves that fit, the number after which to ``go_on`` (None at the end), and what is ``broken`` of the
+        """The leaves that fit, the leaf after which there may be more (None at the end), and what is ``broken`` of the
         stretch that was looked through."""
         words = {"event": event, "account": account, "operation": operation, "principal": principal, "person": person}
         wanted = {name: word for name, word in words.items() if word is not None}
         stretch = await self._log.search(wanted, after=after, since=since, until=until, limit=_bounded(limit))
         return {
             "leaves": [self._shown(filed) for filed in stretch.found],
-            "go_on": None if stretch.following is None else stretch.following - 1,
+            "more_after": None if stretch.following is None else stretch.following - 1,
             "broken": stretch.broken,
         }
 
-    async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 500) -> JSONObject:
+    async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 200) -> JSONObject:
         """The same, of leaves as they are stored: bytes in base64url."""
-        stretch = await self._log.search({}, after=after, until=until, limit=_bounded(limit))
+        stretch = await self._log.search({}, after=after, until=until, limit=_bounded(limit), openings=True)
         return {
             "leaves": [_stored(filed) for filed in stretch.found],
-            "go_on": None if stretch.following is None else stretch.following - 1,
+            "more_after": None if stretch.following is None else stretch.following - 1,
             "broken": stretch.broken,
         }
 

@@ -8,18 +8,24 @@ know, and never send it again.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from counterfoil.errors import StateFolderInUse
-from counterfoil_server import admin_socket
+from counterfoil_server import admin_socket, private_socket
 from counterfoil_server.cli import first_start
 from counterfoil_server.cli.exit_codes import NotReachable
 from counterfoil_server.config import Configuration
 
 if TYPE_CHECKING:
     from counterfoil_server.cli.console import Output
+
+Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
+"""Runs a verb with its arguments; raises its refusal, or one of :data:`BROKEN` where the owner ended."""
 
 TRIES = 2
 """Between the two looks, an owner may have stopped or started once."""
@@ -43,7 +49,34 @@ async def call(configuration: Configuration, verb: str, arguments: dict[str, Any
             return await _call_here(configuration, verb, arguments, output)
         except StateFolderInUse:
             continue  # it was taken in between
-    raise NotReachable(f"Another process owns the state folder {configuration.state}, but it does not answer.")
+    raise _silent_owner(configuration)
+
+
+def _silent_owner(configuration: Configuration) -> NotReachable:
+    return NotReachable(f"Another process owns the state folder {configuration.state}, but it does not answer.")
+
+
+@asynccontextmanager
+async def many_calls(configuration: Configuration, output: Output) -> AsyncIterator[Call]:
+    """Run many verbs, one after the other. Where no process owns the folder this one does until the end: it takes long
+    to open, and nobody must change what is read meanwhile."""
+    try:
+        async with await private_socket.connect(configuration.state, private_socket.ADMINISTRATION):
+            pass
+    except OSError:
+        from counterfoil_server.app import open_parts
+
+        fresh = first_start.is_fresh(configuration)
+        async with AsyncExitStack() as stack:
+            try:
+                parts = await stack.enter_async_context(open_parts(configuration))
+            except StateFolderInUse:
+                raise _silent_owner(configuration) from None
+            if fresh:
+                first_start.explain(configuration, output)
+            yield parts.administration.call
+        return
+    yield functools.partial(admin_socket.call, configuration.state)
 
 
 async def _call_here(configuration: Configuration, verb: str, arguments: dict[str, Any], output: Output) -> Any:

@@ -47,6 +47,14 @@ Part = str | tuple[str, str] | Text
 
 
 class _Terminal(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Like Rich, but a disk without space under our output is a refusal."""
+        try:
+            super().print(*objects, **options)
+        except OSError as error:
+            if not self.stderr:
+                raise _not_written(error) from None
+
     def on_broken_pipe(self) -> NoReturn:
         """Whoever read our output has enough, as ``head`` does: that is no refusal."""
         _forget_stdout()
@@ -56,6 +64,13 @@ class _Terminal(Console):
 def _forget_stdout() -> None:
     """Nobody takes what is still to be written; the interpreter flushes once more when it ends, and would complain."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _not_written(error: OSError) -> StoreFailed:
+    _forget_stdout()
+    return StoreFailed(
+        f"The output could not be written as a whole: {error.strerror}.", "Make room where it goes, and try again."
+    )
 
 
 class Output:
@@ -80,9 +95,11 @@ class Output:
         """One JSON value on stdout. Unix seconds are UTC by definition."""
         self._write(json.dumps(value, ensure_ascii=False, indent=2))
 
-    def write_json_line(self, value: Any) -> None:
-        """One JSON value in one line."""
-        self._write(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    def write_json_lines(self, values: Iterable[Any]) -> None:
+        """One JSON value a line, written at once."""
+        lines = [json.dumps(value, ensure_ascii=False, separators=(",", ":")) for value in values]
+        if lines:
+            self._write("\n".join(lines))
 
     def _write(self, text: str) -> None:
         try:
@@ -91,10 +108,7 @@ class Output:
         except BrokenPipeError:
             self.console.on_broken_pipe()
         except OSError as error:
-            _forget_stdout()
-            raise StoreFailed(
-                f"The output could not be written: {error.strerror}.", "Make room where it goes, and try again."
-            ) from None
+            raise _not_written(error) from None
 
     # For people
 

@@ -1,4 +1,7 @@
-"""``log show``: what the append-only log tells of a ticket, and whether its proofs hold."""
+"""``log show``: what the append-only log tells of a ticket, and whether its proofs hold.
+
+The commands that list leaves are in modules of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,14 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from counterfoil.errors import TamperDetected
-from counterfoil_server.cli.console import Output, assembled, counted, exact_moment
-from counterfoil_server.cli.exit_codes import exit_code_of
+from counterfoil_server.cli.console import Output, assembled, exact_moment
+from counterfoil_server.cli.log_export import export
 from counterfoil_server.cli.log_life import CHECK_SIGNS, CHECK_STYLES, Life, LifeStep, life_of
+from counterfoil_server.cli.log_lines import search, tail
+from counterfoil_server.cli.log_proofs import refuse_broken
 from counterfoil_server.cli.log_words import Hearer
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.cli.whole_file import refuse_existing, write_whole
-
-REMEDY = "Keep a copy of the state folder, and run 'counterfoil doctor'; then restore it with its keys from a backup."
 
 POINTS = {"good": ("●", "*"), "bad": ("●", "*"), "busy": ("●", "*")}
 """The points on the timeline of steps that changed much; the others have a smaller one."""
@@ -26,6 +28,9 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="The append-only log: what happened, and the proof of it.", rich_markup_mode=None)
     group.command("show")(with_session(show_life))
+    group.command("tail")(with_session(tail))
+    group.command("search")(with_session(search))
+    group.command("export")(with_session(export))
     app.add_typer(group, name="log")
 
 
@@ -54,18 +59,6 @@ def show_life(
         written = {"ticket": ticket, "file": str(html), "wrong": list(life.wrong)}
         session.output.answer(written, lambda: session.output.say(f"Written to {html}."))
     refuse_broken(session, life.wrong)
-
-
-def refuse_broken(session: Session, wrong: tuple[str, ...]) -> None:
-    """Raise TamperDetected where a proof is broken: after everything was shown, because what is wrong must be seen."""
-    if not wrong:
-        return
-    more = f" {counted(len(wrong) - 1, 'more proof is', 'more proofs are')} broken." if len(wrong) > 1 else ""
-    error = TamperDetected(f"{wrong[0]}{more}", REMEDY)
-    if session.as_json:
-        # Its answer says so already, and stdout carries one value.
-        raise typer.Exit(exit_code_of(error))
-    raise error
 
 
 def draw(output: Output, life: Life) -> None:

@@ -14,7 +14,6 @@ from counterfoil_server.cli.console import exact_moment
 from counterfoil_server.cli.tickets import EVENTS
 
 ADMINISTERED = {
-    "effect": "the executor began the effect",
     "revoke_scope": "revoked",
     "suspend": "suspended",
     "resume": "resumed",
@@ -26,7 +25,8 @@ ADMINISTERED = {
 }
 """Words for the events that concern no single ticket's state."""
 
-KNOWN = EVENTS | ADMINISTERED
+RECORDED = EVENTS | ADMINISTERED
+"""Every event that leaves have."""
 
 STYLES = {
     "approve": "good", "report_executed": "good", "find_executed": "good",
@@ -62,7 +62,7 @@ def tell(step: Mapping[str, Any], to: Hearer) -> Told:
     teller = TELLERS.get(event)
     if values is not None and teller is not None:
         return teller(values, to)
-    return Told(_sentence(KNOWN.get(event, _label(event))), tuple(_remaining(values or {})))
+    return Told(_sentence(RECORDED.get(event, _label(event))), tuple(_remaining(values or {})))
 
 
 def _request(values: Values, to: Hearer) -> Told:

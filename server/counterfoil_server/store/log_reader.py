@@ -118,14 +118,17 @@ class LogReader:
         since: int | None = None,
         until: int | None = None,
         limit: int,
+        openings: bool = False,
     ) -> Stretch:
         """The first ``limit`` leaves that fit all of ``wanted`` (names of CONDITIONS), recorded at or after ``since``
-        and before ``until`` (Unix seconds); without a limit (0) none, but all is verified."""
+        and before ``until`` (Unix seconds); without a limit (0) none, but all is verified. ``openings``: those, too."""
         end = await self._size()
         start, stop = await self._readers.run(partial(_bounds, after + 1, end, since, until))
-        stretch, openings = Stretch(), not OPENED.isdisjoint(wanted)
+        stretch, openings = Stretch(), openings or not OPENED.isdisjoint(wanted)
         while start < stop and (limit == 0 or len(stretch.found) < limit):
-            upto = min(start + LOOKED_THROUGH_AT_ONCE, stop)
+            # Where every leaf fits, as many are looked at as are wanted.
+            most = LOOKED_THROUGH_AT_ONCE if wanted or not limit else limit
+            upto = min(start + most, stop)
             if stretch.broken is None:
                 stretch.broken = await self._readers.run(partial(self._verify, start, upto, openings))
             if room := limit - len(stretch.found):
