@@ -35,9 +35,8 @@ VERBS = frozenset(
     }
 )  # fmt: skip
 """The verbs that may be called by name."""
-
-AUDITS = frozenset({"log_show", "log_tail", "log_search", "log_export"})
-"""Those of ``log_audit.py``."""
+LOG = "log_"
+"""How the names of those begin that ``log_audit.py`` answers."""
 
 MANY = 1000
 """So many of something are counted, and no more."""
@@ -75,11 +74,12 @@ class Administration:
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
-        if verb not in VERBS | AUDITS:
-            raise BadArguments(f"There is no verb {verb[:40]!r}.")
-        answering = self._audit() if verb in AUDITS else self
         try:
-            return await getattr(answering, verb)(**arguments)
+            if verb.startswith(LOG):
+                return await self._audit().call(verb, arguments)
+            if verb not in VERBS:
+                raise BadArguments(f"There is no verb {verb[:40]!r}.")
+            return await getattr(self, verb)(**arguments)
         except TypeError as error:
             raise BadArguments(f"The verb {verb} does not take these arguments: {error}.") from None
 

@@ -125,6 +125,16 @@ def open_ledger(path: Path, *, fresh: bool) -> Ledger:
     return Ledger(path)
 
 
+def started_by(ledger: Ledger, configuration: Configuration) -> Callable[[str], int | None]:
+    """When the executor started a ticket's effect (Unix seconds), by its ledger; None where it never did."""
+
+    def started(ticket: str) -> int | None:
+        effect = ledger.effect(configuration.issuer, ticket)
+        return effect.started_at if effect else None
+
+    return started
+
+
 async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> Sealer:
     """The sealer of the store's log, which was checked against what was sealed before.
 
@@ -234,15 +244,13 @@ def _wire(
         page_of=verification.locator_url,
     )
 
-    def effect_started(ticket: str) -> int | None:
-        effect = ledger.effect(configuration.issuer, ticket)
-        return effect.started_at if effect else None
-
     def audit() -> LogAudit:
         """Who looks through the log, for whoever asks."""
         from counterfoil_server.log_audit import LogAudit  # most processes are never asked
 
-        return LogAudit(authority, store.log_reader(), key=keys.secrets.log, effect_started=effect_started)
+        return LogAudit(
+            store, judge, key=keys.secrets.log, sealer=sealer, effect_started=started_by(ledger, configuration)
+        )
 
     administration = Administration(
         authority,

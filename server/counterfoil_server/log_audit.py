@@ -10,16 +10,31 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from counterfoil.authority import Authority
 from counterfoil.canonical import b64, digest
-from counterfoil.errors import CounterfoilError, TamperDetected, UnknownName, WrongState
+from counterfoil.checkpoints import check_proof
+from counterfoil.errors import (
+    BadArguments,
+    CounterfoilError,
+    ProofRefused,
+    StoreFailed,
+    TamperDetected,
+    UnknownName,
+    WrongState,
+)
+from counterfoil.judgement import Judge
 from counterfoil.leaf_checks import LeafCheck, broken, check_leaf, content, held, proved_values
 from counterfoil.leaves import STATEMENT
+from counterfoil.log import Leaf
 from counterfoil.settlement_verbs import settlement_digest
 from counterfoil.tickets import Event, Ticket, state_told
-from counterfoil_server.store.log_reader import FiledLeaf, LogReader
+from counterfoil_server.store import SQLiteStore
+from counterfoil_server.store.log_reader import FiledLeaf
+from counterfoil_server.store.sealer import Sealer
 
 JSONObject = dict[str, Any]
+
+VERBS = frozenset({"log_show", "log_tail", "log_search", "log_export"})
+"""The verbs that may be called by name."""
 
 MOST = 1000
 """Leaves in one answer."""
@@ -37,16 +52,31 @@ SETTLED = frozenset({Event.FIND_EXECUTED.value, Event.FIND_NOT_EXECUTED.value})
 
 
 class LogAudit:
-    """The verbs. ``key``: of the chain; ``effect_started``: when the executor started a ticket's effect, by its own
-    memory (Unix seconds), or None."""
+    """The verbs. ``key``: of the chain; ``sealer``: of the tree, or what was wrong with it when the log was opened;
+    ``effect_started``: when the executor started a ticket's effect, by its own memory (Unix seconds), or None."""
 
     def __init__(
-        self, authority: Authority, log: LogReader, *, key: bytes, effect_started: Callable[[str], int | None]
+        self,
+        store: SQLiteStore,
+        judge: Judge,
+        *,
+        key: bytes,
+        sealer: Sealer | TamperDetected,
+        effect_started: Callable[[str], int | None],
     ) -> None:
-        self._authority = authority
-        self._log = log
+        self._store = store
+        self._judge = judge
+        self._log = store.log_reader()
         self._key = key
+        self._sealer = sealer
+        self._unsealed = sealer.happened if isinstance(sealer, TamperDetected) else None
         self._effect_started = effect_started
+
+    async def call(self, verb: str, arguments: JSONObject) -> Any:
+        """Run the verb of that name; raises :class:`BadArguments` for an unknown one."""
+        if verb not in VERBS:
+            raise BadArguments(f"There is no verb {verb[:40]!r}.")
+        return await getattr(self, verb)(**arguments)
 
     async def log_show(self, *, ticket: str) -> JSONObject:
         """The life of one ticket: its leaves in order, each with its checks, and checks of the whole."""
@@ -54,11 +84,11 @@ class LogAudit:
         if not leaves and found is None:
             raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
         recorded = await self._recorded(ticket, found)
-        steps = [self._shown(filed, recorded) for filed in leaves]
+        steps = [await self._shown_whole(filed, recorded) for filed in leaves]
         return {
             "ticket": ticket,
-            "organisation": self._authority.judge.desk.name,
-            "at": self._authority.store.now(),
+            "organisation": self._judge.desk.name,
+            "at": self._store.now(),
             "state": found.state.value if found else None,
             **_asked_for(found, untouched=not _is_broken("record", steps[:1])),
             "people": await self._names(),
@@ -66,11 +96,11 @@ class LogAudit:
             "checks": [check.to_dict() for check in await self._of_the_whole(found, leaves)],
         }
 
-    async def log_tail(self, *, after: int | None = None, limit: int = 20) -> list[JSONObject]:
-        """The newest leaves in order, or those that follow the leaf ``after``."""
+    async def log_tail(self, *, after: int | None = None, limit: int = 20) -> JSONObject:
+        """The newest leaves in order, or those that follow the leaf ``after``; and what is ``broken`` of the log."""
         limit = _bounded(limit)
         found = await (self._log.newest(limit) if after is None else self._log.after(after, limit))
-        return [self._shown(filed) for filed in found]
+        return {"leaves": [self._shown(filed) for filed in found], "broken": self._unsealed}
 
     async def log_search(
         self,
@@ -93,7 +123,7 @@ class LogAudit:
         return {
             "leaves": [self._shown(filed) for filed in stretch.found],
             "more_after": None if stretch.following is None else stretch.following - 1,
-            "broken": stretch.broken,
+            "broken": stretch.broken or self._unsealed,
         }
 
     async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 200) -> JSONObject:
@@ -102,34 +132,42 @@ class LogAudit:
         return {
             "leaves": [_stored(filed) for filed in stretch.found],
             "more_after": None if stretch.following is None else stretch.following - 1,
-            "broken": stretch.broken,
+            "broken": stretch.broken or self._unsealed,
         }
 
     async def _at_rest(self, ticket: str) -> tuple[Ticket | None, list[FiledLeaf]]:
         """The ticket and its leaves as of one moment."""
         for _ in range(LOOKS):
-            before = await self._authority.store.ticket(ticket)
+            before = await self._store.ticket(ticket)
             leaves = await self._log.of_ticket(ticket)
-            after = await self._authority.store.ticket(ticket)
+            after = await self._store.ticket(ticket)
             if (before and before.state) == (after and after.state):
                 break
         return after, leaves
 
     async def _recorded(self, ticket: str, found: Ticket | None) -> dict[str, set[str]]:
         """The digests of the stored records, by the group in which a leaf names them."""
-        store = self._authority.store
+        store = self._store
         statements = {digest("counterfoil-statement", each.statement) for each in await store.statements(ticket)}
         settlement = await store.settlement(ticket)
         if settlement is not None:
             statements.add(settlement_digest(settlement.statement))
         return {"envelope": {found.digest} if found else set(), "statement": statements}
 
-    def _shown(self, filed: FiledLeaf, recorded: dict[str, set[str]] | None = None) -> JSONObject:
+    async def _shown_whole(self, filed: FiledLeaf, recorded: dict[str, set[str]]) -> JSONObject:
+        """One leaf with everything that can be checked of it."""
+        step = self._shown(filed)
+        tree = await self._tree_check(filed.leaf)
+        if tree.state == "broken":
+            step["values"] = None
+        more = (*_record_check(filed.leaf.event, step["values"], recorded), tree)
+        step["checks"] += [check.to_dict() for check in more]
+        return step
+
+    def _shown(self, filed: FiledLeaf) -> JSONObject:
         leaf = filed.leaf
         checks = check_leaf(leaf, filed.previous, self._key)
         values = proved_values(leaf, checks)
-        if recorded is not None:
-            checks += _record_check(leaf.event, values, recorded)
         at = content(leaf).get("at")
         return {
             "index": leaf.index,
@@ -142,6 +180,19 @@ class LogAudit:
             "values": values,
             "checks": [check.to_dict() for check in checks],
         }
+
+    async def _tree_check(self, leaf: Leaf) -> LeafCheck:
+        """Whether the leaf is under a signed checkpoint; what is not yet is sealed first."""
+        if isinstance(self._sealer, TamperDetected):
+            return LeafCheck("tree", "gone", "The log does not fit its checkpoint, which proves no leaf of it then.")
+        try:
+            proof = await self._sealer.proof(leaf.index)
+            _, checkpoint = check_proof(proof, leaf.body, self._sealer.key)
+        except StoreFailed as error:
+            return LeafCheck("tree", "gone", f"It is not under a signed checkpoint yet. {error.happened}")
+        except (ProofRefused, ValueError):
+            return broken("tree", "It is not the leaf that is under the signed checkpoint.")
+        return held("tree", f"It is included under the signed checkpoint of size {checkpoint.size}.")
 
     def _with_effect(self, ticket: str, steps: list[JSONObject]) -> list[JSONObject]:
         """The steps, and among them when the effect began: after the redemption that allowed it."""
@@ -173,12 +224,13 @@ class LogAudit:
             if wrong is None
             else broken("log", wrong)
         )
-        return [log, _state_check(found, [filed.leaf.event for filed in leaves])]
+        sealed = [broken("sealed", self._unsealed)] if self._unsealed else []
+        return [log, *sealed, _state_check(found, [filed.leaf.event for filed in leaves])]
 
     async def _names(self) -> dict[str, str]:
         """Who is who, as far as the roster verifies."""
         try:
-            people = (await self._authority.judge.roster()).people
+            people = (await self._judge.roster()).people
         except CounterfoilError:
             return {}
         return {person.id: person.name for person in people.values()}

@@ -17,6 +17,7 @@ import anyio
 
 from counterfoil.errors import StateFolderInUse
 from counterfoil_server import admin_socket, private_socket
+from counterfoil_server.administration import LOG
 from counterfoil_server.cli import first_start
 from counterfoil_server.cli.exit_codes import NotReachable
 from counterfoil_server.config import Configuration
@@ -57,33 +58,41 @@ def _silent_owner(configuration: Configuration) -> NotReachable:
 
 
 @asynccontextmanager
-async def many_calls(configuration: Configuration, output: Output) -> AsyncIterator[Call]:
-    """Run many verbs, one after the other. Where no process owns the folder this one does until the end: it takes long
-    to open, and nobody must change what is read meanwhile."""
+async def many_calls(configuration: Configuration, verbs: str, output: Output) -> AsyncIterator[Call]:
+    """Run many verbs like ``verbs``, one after the other. Where no process owns the folder this one does until the end:
+    it takes long to open, and nobody must change what is read meanwhile."""
     try:
         async with await private_socket.connect(configuration.state, private_socket.ADMINISTRATION):
             pass
     except OSError:
-        from counterfoil_server.app import open_parts
-
-        fresh = first_start.is_fresh(configuration)
         async with AsyncExitStack() as stack:
             try:
-                parts = await stack.enter_async_context(open_parts(configuration))
+                call = await stack.enter_async_context(_owning(configuration, output, verbs))
             except StateFolderInUse:
                 raise _silent_owner(configuration) from None
-            if fresh:
-                first_start.explain(configuration, output)
-            yield parts.administration.call
+            yield call
         return
     yield functools.partial(admin_socket.call, configuration.state)
 
 
 async def _call_here(configuration: Configuration, verb: str, arguments: dict[str, Any], output: Output) -> Any:
+    async with _owning(configuration, output, verb) as call:
+        return await call(verb, arguments)
+
+
+@asynccontextmanager
+async def _owning(configuration: Configuration, output: Output, verb: str) -> AsyncIterator[Call]:
+    """Take the folder, and answer what runs ``verb`` and its like."""
+    fresh = first_start.is_fresh(configuration)
+    if verb.startswith(LOG) and not fresh:
+        from counterfoil_server.log_opening import open_log
+
+        async with open_log(configuration) as audit:
+            yield audit.call
+        return
     from counterfoil_server.app import open_parts
 
-    fresh = first_start.is_fresh(configuration)
     async with open_parts(configuration) as parts:
         if fresh:
             first_start.explain(configuration, output)
-        return await parts.administration.call(verb, arguments)
+        yield parts.administration.call

@@ -13,6 +13,8 @@ from counterfoil_server.cli.log_proofs import refuse_broken
 from counterfoil_server.cli.points_in_time import seconds_of
 from counterfoil_server.cli.session import Session
 
+VERB = "log_export"
+
 
 def export(
     session: Session,
@@ -31,10 +33,10 @@ def export(
 async def _export(session: Session, after: int, until: int | None, wrong: list[str]) -> None:
     """Page by page, so that no more than one is in memory; what is wrong is added to ``wrong``."""
     following: int | None = after
-    async with many_calls(session.configuration, session.output) as call:
+    async with many_calls(session.configuration, VERB, session.output) as call:
         while following is not None:
             try:
-                page = await call("log_export", {"after": following, "until": until})
+                page = await call(VERB, {"after": following, "until": until})
             except (OSError, *BROKEN):
                 raise NotReachable(
                     "The serving process stopped before everything was exported.",

@@ -14,7 +14,7 @@ from counterfoil_server import admin_socket
 from counterfoil_server.cli.connection import BROKEN
 from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import UsageMistake
-from counterfoil_server.cli.log_life import CHECK_SIGNS, wrong_with
+from counterfoil_server.cli.log_life import CHECK_SIGNS
 from counterfoil_server.cli.log_proofs import broken_proofs, refuse_broken
 from counterfoil_server.cli.log_words import RECORDED, Hearer, tell
 from counterfoil_server.cli.points_in_time import seconds_of
@@ -37,12 +37,13 @@ def tail(
 ) -> None:
     """Show the newest leaves of the log, one line each, the newest last. With --json, one JSON value a line."""
     found = session.call("log_tail", limit=limit)
-    _show(session.output, found)
-    wrong = [says for leaf in found for says in wrong_with(leaf)]
+    leaves = found["leaves"]
+    _show(session.output, leaves)
+    wrong = broken_proofs(found)
     if follow:
         with suppress(KeyboardInterrupt):
-            anyio.run(_follow, session, found[-1]["index"] if found else -1, wrong)
-    elif not found and not session.as_json:
+            anyio.run(_follow, session, leaves[-1]["index"] if leaves else -1, wrong)
+    elif not leaves and not session.as_json:
         session.output.say("The log is empty.")
     refuse_broken(session, wrong)
 
@@ -56,15 +57,14 @@ async def _follow(session: Session, last: int, wrong: list[str]) -> None:
                 session.configuration.state, "log_tail", {"after": last, "limit": AT_ONCE}
             )  # fmt: skip
         except (OSError, *BROKEN):
-            found = []
+            found = {"leaves": [], "broken": None}
             if not warned:
                 session.output.warn(NOBODY_SERVES)
             warned = True
-        _show(session.output, found)
-        for leaf in found:
-            last = leaf["index"]
-            wrong += wrong_with(leaf)
-        if len(found) < AT_ONCE:
+        _show(session.output, found["leaves"])
+        wrong += broken_proofs(found)
+        last = found["leaves"][-1]["index"] if found["leaves"] else last
+        if len(found["leaves"]) < AT_ONCE:
             await anyio.sleep(PACE)
 
 

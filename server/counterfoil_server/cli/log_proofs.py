@@ -28,6 +28,6 @@ def refuse_broken(session: Session, wrong: Sequence[str]) -> None:
 
 
 def broken_proofs(found: Mapping[str, Any]) -> list[str]:
-    """Everything that is wrong with the stretch that was looked through, and with the leaves found in it."""
+    """What is wrong with the leaves found, and with the log that they were found in."""
     whole = [found["broken"]] if found["broken"] else []
-    return whole + [says for leaf in found["leaves"] for says in wrong_with(leaf)]
+    return [says for leaf in found["leaves"] for says in wrong_with(leaf)] + whole

@@ -139,5 +139,5 @@ async def test_an_edit_is_named_by_every_list(office: Office) -> None:
     assert tailed.code == 1
     assert "Leaf 4: Leaf 3, which it should follow, is missing." in tailed.said
     assert "✗ Leaf 3, which it should follow, is missing." in tailed.out
-    assert office.run("log", "tail", "--limit", "2").code == 0
+    assert office.run("log", "tail", "--limit", "2").code == 1
     assert office.run("log", "tail", "--json").code == 1

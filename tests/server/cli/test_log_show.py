@@ -7,6 +7,9 @@ import subprocess
 
 import pytest
 
+from counterfoil.log import GENESIS, chain_mac, keyed_mac
+from counterfoil_server import config
+from counterfoil_server.app import open_parts
 from server.cli.lives import asked, edit, paid
 from server.cli.office import PROGRAM, Office
 
@@ -23,19 +26,20 @@ async def test_a_life_is_told_in_order_with_every_proof(office: Office) -> None:
     shown = office.json("log", "show", ticket)
     assert [step["event"] for step in shown["steps"]] == LIFE
     checks = {step["event"]: {check["check"]: check["state"] for check in step["checks"]} for step in shown["steps"]}
-    proved = {"chain": "holds", "place": "holds", "opening": "holds"}
+    proved = {"chain": "holds", "place": "holds", "opening": "holds", "tree": "holds"}
     assert checks["approve"] == checks["mint"] == checks["report_executed"] == proved
     assert checks["request"] == checks["statement"] == checks["redeem"] == proved | {"record": "holds"}
     assert checks["effect"] == {"ledger": "holds"}
     assert [(check["check"], check["state"]) for check in shown["checks"]] == [("log", "holds"), ("state", "holds")]
     assert all(isinstance(step["at"], int) for step in shown["steps"])
-    said = office.run("log", "show", ticket, width=200).said
+    said = office.run("log", "show", ticket, width=300).said
     told = [
         "executed: done",
         "From leaf 2 to the end of the log, every leaf follows",
         "bot asked for pay",
         "amount (from the AI): 20.00 EUR",
         "means account: A-1",
+        "The stored request is the one that was recorded. It is included under the signed checkpoint of size 8.",
         f"Ana ({ana}) approved, as the holder of the account",
         "A capability was minted",
         "redeemed: it runs",
@@ -98,7 +102,7 @@ async def test_deleted_openings_leave_the_life_whole_but_untold(office: Office) 
     shown = office.json("log", "show", ticket)
     assert [step["event"] for step in shown["steps"]] == LIFE
     states = {check["check"]: check["state"] for check in shown["steps"][1]["checks"]}
-    assert states == {"chain": "holds", "place": "holds", "opening": "gone", "record": "gone"}
+    assert states == {"chain": "holds", "place": "holds", "opening": "gone", "record": "gone", "tree": "holds"}
     said = office.run("log", "show", ticket, width=200).said
     assert "Its opening was deleted" in said
     assert "Somebody signed a decision" in said
@@ -160,6 +164,41 @@ async def test_whoever_edits_what_was_recorded_is_found_out(office: Office, chan
     as_json = office.run("log", "show", ticket, "--json")
     assert as_json.code == 1
     assert as_json.json["ticket"] == ticket
+
+
+async def test_an_edit_under_a_serving_process_breaks_the_leafs_inclusion(office: Office) -> None:
+    ticket, _ = await paid(office)
+    with office.running("serve", "--no-notices"):
+        edit(office, "UPDATE leaf SET body = CAST(replace(body, 'approve', 'decline') AS BLOB) WHERE event = 'approve'")
+        ran = office.run("log", "show", ticket, "--json")
+    assert ran.code == 1
+    states = {step["event"]: {check["check"]: check["state"] for check in step["checks"]} for step in ran.json["steps"]}
+    assert states["approve"]["tree"] == "broken"
+    assert states["statement"]["tree"] == "holds"
+
+
+async def test_whoever_holds_the_chains_key_is_found_out_by_the_tree(office: Office) -> None:
+    """The MACs are made anew after the edit, as only somebody with the key from the state folder can."""
+    ticket, _ = await paid(office)
+    async with open_parts(config.load(office.folder / "counterfoil.toml")) as parts:
+        leaves = await parts.store.leaves()
+        key = parts.authority._secrets.log
+    previous = GENESIS
+    for leaf in leaves:
+        body = leaf.body.replace(b'"approve"', b'"decline"')
+        previous = chain_mac(key, previous, body)
+        event = leaf.event.replace("approve", "decline")
+        edit(
+            office, "UPDATE leaf SET body = ?, mac = ?, event = ? WHERE number = ?", (body, previous, event, leaf.index)
+        )
+    seal = keyed_mac(key, "counterfoil-log-head", b"%d %d %b" % (len(leaves), leaf.values["at"], previous))
+    edit(office, "UPDATE head SET clock = ?, seal = ?", (leaf.values["at"], seal))
+    for command in (("show", ticket), ("tail",), ("search",), ("export",)):
+        ran = office.run("log", *command, width=200)
+        assert ran.code == 1, command
+        assert "leaves of the log are not those that were sealed." in ran.said, command
+    states = {check["check"]: check["state"] for check in office.run("log", "show", ticket, "--json").json["checks"]}
+    assert (states["sealed"], states["log"]) == ("broken", "holds")
 
 
 async def test_nothing_is_told_from_a_forged_opening_or_envelope(office: Office) -> None:
