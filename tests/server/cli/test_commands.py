@@ -12,7 +12,17 @@ import typer.main
 
 from counterfoil_server.cli.main import MODULES, Commands
 
-UNUSED = ("rich", "jinja2", "aiosmtplib", "webauthn", "counterfoil_server.cli.demo", "counterfoil_server.cli.tickets")
+UNUSED = (
+    "rich",
+    "jinja2",
+    "aiosmtplib",
+    "webauthn",
+    "counterfoil_server.cli.demo",
+    "counterfoil_server.cli.tickets",
+    "counterfoil_server.log_audit",
+    "counterfoil_server.store.log_reader",
+    "counterfoil.leaf_checks",
+)
 """What a server needs for mail, pages, terminals and other commands only."""
 
 SERVING = """
