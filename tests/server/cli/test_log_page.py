@@ -117,6 +117,8 @@ async def test_a_file_is_replaced_only_where_that_was_asked_for(office: Office) 
         assert (ran.code, ran.error["code"]) == (1, "already_there")
         assert "--force" in ran.error["remedy"]
     assert (office.folder / "life.html").read_text() == "mine"
+    early = office.run("log", "show", "cf_none", "--html", "life.html", "--json")
+    assert early.error["code"] == "already_there", "before anybody is asked about the ticket"
     assert "is a folder" in office.run("log", "show", ticket, "--html", ".", "--force").said
     assert office.run("log", "show", ticket, "--html", "life.html", "--force").code == 0
     assert (office.folder / "life.html").read_text().startswith("<!doctype html>")
