@@ -60,7 +60,7 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
     """Everything that the person in ``seat`` must be shown, as a JSON value."""
     facts = list(_facts(operation, envelope.fact_values or {}, seat))
     arguments = [
-        _argument(name, value, [entry for about, entry in facts if about == name])
+        argument_entry(name, value, [entry for about, entry in facts if about == name])
         for name, value in envelope.argument_values.items()
         if name != operation.account_parameter
     ]
@@ -75,7 +75,7 @@ def display(organisation: str, operation: Operation[Any, Any], envelope: Envelop
         "arguments": arguments,
         "changes": [entry for entry in own if "before" in entry],
         "facts": [entry for entry in own if "before" not in entry],
-        **_about(envelope, seat),
+        **about_request(envelope, seat),
     }
 
 
@@ -91,7 +91,7 @@ def _opened(organisation: str, operation: Operation[Any, Any]) -> list[Entry]:
     return [Entry(label=label, value=value, known=[]) for label, value in opened.items()]
 
 
-def _about(envelope: Envelope, seat: str) -> dict[str, Any]:
+def about_request(envelope: Envelope, seat: str) -> dict[str, Any]:
     """What is said of every request alike."""
     return {
         "seat": seat,
@@ -121,10 +121,10 @@ def display_as_recorded(organisation: str, envelope: Envelope, seat: str) -> dic
         "organisation": organisation,
         "operation": _label(envelope.operation),
         "summary": "The desk declares this operation differently now; below is what was recorded of the request.",
-        "arguments": [_argument(name, value, []) for name, value in envelope.argument_values.items()],
+        "arguments": [argument_entry(name, value, []) for name, value in envelope.argument_values.items()],
         "changes": [entry for entry in recorded if "before" in entry],
         "facts": [entry for entry in recorded if "before" not in entry],
-        **_about(envelope, seat),
+        **about_request(envelope, seat),
     }
 
 
@@ -151,7 +151,7 @@ def mixed_scripts(text: str) -> bool:
     return any(len(_scripts(address) - {"CJK"}) > 1 for address in ADDRESS.findall(text))
 
 
-def _argument(name: str, value: Any, known: list[Entry]) -> Entry:
+def argument_entry(name: str, value: Any, known: list[Entry]) -> Entry:
     text = in_words(value)
     entry = Entry(label=_label(name), value=text, known=known)
     if mixed_scripts(text):

@@ -200,6 +200,14 @@ class RosterRefused(CounterfoilError):
     remedy_default = "Nothing can be approved until an administrator has run 'counterfoil doctor'."
 
 
+class EvidenceRefused(CounterfoilError):
+    """Evidence that was handed out, or a file that says it is, cannot be read or used."""
+
+    code = "evidence_refused"
+    happened_default = "This is no evidence that can be read."
+    remedy_default = "Rely on nothing in it; ask whoever gave it to you for another one."
+
+
 class TamperDetected(CounterfoilError):
     """Stored records contradict what was signed or chained (T40)."""
 

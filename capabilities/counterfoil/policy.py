@@ -51,6 +51,11 @@ class Requirements:
     reasons: tuple[str, ...]
 
 
+def policy_digest(text: str, schema: str) -> str:
+    """The digest by which envelopes name a policy: of its text and the schema it was checked against."""
+    return digest("counterfoil-policy", canonical([text, schema]))
+
+
 @dataclass(frozen=True)
 class Policy:
     """A policy that was checked against a desk. Made by :meth:`load`; asking it changes nothing.
@@ -79,7 +84,7 @@ class Policy:
             for action in (resource.execute, resource.unattended)
         }
         return cls(
-            digest=digest("counterfoil-policy", canonical([text, schema_text])),
+            digest=policy_digest(text, schema_text),
             desk=desk,
             actions=actions,
             ladders={name: Ladder.of(desk.ladder_of(operation)) for name, operation in desk.operations.items()},

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from counterfoil import leaves, roster
 from counterfoil.authority import Authority
+from counterfoil.checkpoints import NoteKey
 from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
 from counterfoil.key_verbs import Keep
@@ -32,6 +33,8 @@ VERBS = frozenset(
         "tickets_list", "tickets_show", "tickets_ask", "revoke", "suspend", "resume", "suspensions", "people_list",
         "roster_head", "roster_append", "principals_add", "principals_list", "principals_disable",
         "notices_list", "calls_list", "doctor", "keys_list", "keys_rotate", "keys_revoke",
+        "openssh_files",
+        "evidence_bundle", "evidence_trust",
     }
 )  # fmt: skip
 """The verbs that may be called by name."""
@@ -51,7 +54,8 @@ RESTORED = (
 class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
     ``keep_ring`` makes a changed ring of the authority's keys durable; ``audit`` is who looks through the log, made
-    when somebody asks."""
+    when somebody asks; ``read_policy`` reads the policy's file; ``prove_leaf`` proves that a leaf is on the log, whose
+    key is ``log_key``."""
 
     def __init__(
         self,
@@ -63,6 +67,9 @@ class Administration:
         flush_calls: Callable[[], Awaitable[object]],
         keep_ring: Keep,
         audit: Callable[[], LogAudit],
+        read_policy: Callable[[], str],
+        prove_leaf: Callable[[int], Awaitable[str]],
+        log_key: NoteKey,
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
@@ -71,6 +78,9 @@ class Administration:
         self._flush_calls = flush_calls
         self._keep_ring = keep_ring
         self._audit = audit
+        self._read_policy = read_policy
+        self._prove_leaf = prove_leaf
+        self._log_key = log_key
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
@@ -136,6 +146,28 @@ class Administration:
             )
         asked = await self._authority.ask_settlers(ticket)
         return {"ticket": ticket, "role": role, "asked": list(asked)}
+
+    async def openssh_files(self, *, ticket: str) -> JSONObject:
+        """What was signed about a ticket, as files that ssh-keygen verifies."""
+        from counterfoil_server import proving  # a server that serves has no use for it
+
+        return await proving.openssh_files(self._authority, ticket)
+
+    async def evidence_bundle(self, *, ticket: str) -> str:
+        """The evidence bundle of a ticket, as the text of its file."""
+        from counterfoil_server import proving
+
+        try:
+            rules: str | None = self._read_policy()
+        except CounterfoilError:  # evidence of what was decided by earlier rules is evidence as well
+            rules = None
+        return await proving.bundle(self._authority, ticket, rules, self._prove_leaf)
+
+    async def evidence_trust(self) -> JSONObject:
+        """What an auditor of this desk has to bring."""
+        from counterfoil_server import proving
+
+        return await proving.trust(self._authority, self._log_key)
 
     async def _known_ticket(self, ticket: str) -> Ticket:
         found = await self._authority.store.ticket(ticket)

@@ -260,6 +260,9 @@ def _wire(
         flush_calls=conversation.recorder.flush,
         keep_ring=keep_ring,
         audit=audit,
+        read_policy=configuration.read_policy,
+        prove_leaf=sealer.proof,
+        log_key=sealer.key,
     )
     return Parts(
         configuration,

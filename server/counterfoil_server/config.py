@@ -167,9 +167,13 @@ class Configuration:
 
     def load_policy(self) -> Policy:
         """The policy, read from its file now."""
+        return Policy.load(self.read_policy(), self.desk, source=self.settings.policy)
+
+    def read_policy(self) -> str:
+        """The text of the policy's file; raises :class:`PolicyError`."""
         path = self.folder / self.settings.policy
         try:
-            text = path.read_text(encoding="utf-8")
+            return path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
             raise PolicyError(f"The policy {path} is not UTF-8 text.", "Save it as UTF-8.") from None
         except OSError as error:
@@ -177,7 +181,6 @@ class Configuration:
                 f"{self.place('policy')}: the policy {path} cannot be read: {error.strerror or error}.",
                 "Name an existing file in 'policy'.",
             ) from None
-        return Policy.load(text, self.desk, source=self.settings.policy)
 
     @property
     def path(self) -> Path:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from counterfoil.errors import CasesError, CounterfoilError, DeskError, KeyFileError, PolicyError, SettingsError
+from counterfoil.errors import (
+    CasesError,
+    CounterfoilError,
+    DeskError,
+    KeyFileError,
+    PolicyError,
+    SettingsError,
+)
 
 OK = 0
 REFUSED = 1
 USAGE = 2
 FOUND = 3
 UNREACHABLE = 4
+DOES_NOT_HOLD = 5
 INTERRUPTED = 130
 
 EXPLAINED = (
     "Exit codes: 0 done; 1 refused; 2 wrong usage, settings, desk, policy or key files; "
     "3 doctor, policy check or policy test found something wrong; 4 the serving process cannot be reached; "
+    "5 verify found evidence that does not hold; "
     "130 interrupted."
 )
 

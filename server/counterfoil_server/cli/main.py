@@ -33,6 +33,8 @@ MODULES = {
     "doctor": "doctor",
     "tickets": "tickets",
     "log": "log",
+    "prove": "prove",
+    "verify": "verify",
     "people": "people",
     "principals": "principals",
     "keys": "keys",

@@ -22,8 +22,11 @@ UNUSED = (
     "counterfoil_server.log_audit",
     "counterfoil_server.store.log_reader",
     "counterfoil.leaf_checks",
+    "counterfoil_server.proving",
+    "counterfoil.bundle",
+    "counterfoil.audit",
 )
-"""What a server needs for mail, pages, terminals and other commands only."""
+"""What a server needs for mail, pages, terminals, evidence and other commands only."""
 
 SERVING = """
 import sys

@@ -17,7 +17,7 @@ from counterfoil_server.app import open_parts
 from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.notices.transports import Mailbox
 from server.cli.office import Office, Served
-from server.cli.test_settling_commands import browser, enrolled, link
+from server.cli.signing import browser, enrolled, link
 
 
 def ring(office: Office) -> dict[str, str]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
-import httpx2
 import pytest
-from starlette.applications import Starlette
 
 from counterfoil.authority import Requester
 from counterfoil.canonical import canonical
 from counterfoil.recipients import APPROVE, SETTLE
 from counterfoil.tickets import Event
 from counterfoil_server import config
-from counterfoil_server.app import Parts, open_parts
-from counterfoil_server.cli import invitations
+from counterfoil_server.app import open_parts
 from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.notices.transports import Mailbox
-from counterfoil_server.testing import PageClient, SoftwareAuthenticator
 from server.cli.office import DESK, Office
+from server.cli.signing import browser, enrolled, link, opened
 
 
 @pytest.fixture
@@ -31,28 +25,10 @@ def names_settlers(office: Office, role: str = "finance") -> None:
     office.write("desk.py", DESK.replace('roles=["finance"])', f'roles=["finance", "legal"], settled_by="{role}")'))
 
 
-@asynccontextmanager
-async def browser(parts: Parts, office: Office) -> AsyncIterator[PageClient]:
-    transport = httpx2.ASGITransport(app=Starlette(routes=parts.verification.routes()))
-    async with PageClient(office.public_url, SoftwareAuthenticator(), transport) as client:
-        yield client
-
-
-async def enrolled(parts: Parts, client: PageClient, invited: Invited) -> str:
-    made = await invitations.invite(parts.administration.call, parts.configuration, invited)
-    await client.enrol(made.url)
-    return made.person
-
-
-async def link(parts: Parts, ticket: str, kind: str) -> str:
-    [notice] = [found for found in await parts.store.notices(ticket) if found.kind == kind]
-    return (await parts.verification.make_link(notice)).url or ""
-
-
 async def left_unknown(office: Office) -> tuple[str, str]:
     """A payment that Ana approved and whose end nobody knows; answers the ticket and the id of Fay of finance."""
     async with (
-        open_parts(config.load(office.folder / "counterfoil.toml"), transport=Mailbox()) as parts,
+        opened(office) as parts,
         browser(parts, office) as ana,
         browser(parts, office) as fay,
     ):
@@ -76,7 +52,7 @@ async def test_an_unknown_ticket_says_who_can_settle_it_and_whom_a_message_has_r
     said = office.run("tickets", "show", ticket, width=200).said
     assert "With the role finance it can be settled by:" in said
     assert f"{fay}, whom no message has reached yet" in said
-    async with open_parts(config.load(office.folder / "counterfoil.toml"), transport=Mailbox()) as parts:
+    async with opened(office) as parts:
         assert parts.delivery is not None
         await parts.delivery.deliver_due()
     assert office.json("tickets", "show", ticket)["settlers"]["told"] == [fay]
@@ -129,7 +105,7 @@ async def test_a_settled_ticket_says_who_established_what(office: Office) -> Non
     names_settlers(office)
     ticket, _ = await left_unknown(office)
     async with (
-        open_parts(config.load(office.folder / "counterfoil.toml"), transport=Mailbox()) as parts,
+        opened(office) as parts,
         browser(parts, office) as gus,
     ):
         who = await enrolled(parts, gus, Invited("Gus", (), ("finance",), ("gus@office.example",)))

@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio
 import pytest
 from playwright.async_api import Browser, expect
 from starlette.applications import Starlette
@@ -13,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.routing import Route
 
+from counterfoil.statements import APPROVE_NAMESPACE, DECLINE_NAMESPACE
+from counterfoil_server import proving
 from counterfoil_server.testing import PageClient
 from server.verification.browser import DESKTOP, PHONE, Person, chromium
 from server.verification.world import ANA, BO, FAY, World, listening_socket, open_world, serving
@@ -57,6 +60,28 @@ async def test_a_person_enrols_approves_one_request_and_declines_another(world: 
     await expect(person.page.get_by_role("heading", level=1)).to_have_text("You declined")
     assert await world.state(other) == "declined"
     assert complaints(person) == []
+
+
+async def test_T51_ssh_keygen_verifies_what_the_browser_signed(world: World, browser: Browser, tmp_path: Path) -> None:
+    person = await Person.sits_down(browser)
+    await person.enrols(await world.invite(ANA))
+    tickets = {"Approve": await world.request(), "Decline": await world.request("30.00")}
+    for choice, ticket in tickets.items():
+        await person.reads(await world.link(ticket))
+        if choice == "Approve":
+            await person.page.get_by_label("Code from the chat").fill(world.authority.match_code(ticket.id))
+        await person.page.get_by_role("button", name=choice).click()
+        await person.page.wait_for_url("**/done")
+        files = (await proving.openssh_files(world.authority, ticket.id))["files"]
+        for name, text in files.items():
+            (tmp_path / name).write_text(text)
+        verify = ["ssh-keygen", "-Y", "verify", "-f", "allowed_signers", "-s", "statement-1.json.sig", "-n"]
+        for namespace in (APPROVE_NAMESPACE, DECLINE_NAMESPACE):
+            ran = await anyio.run_process(
+                [*verify, namespace, "-I", ANA], input=files["statement-1.json"].encode(), cwd=tmp_path, check=False
+            )
+            good = (choice, namespace) == ("Approve", APPROVE_NAMESPACE)
+            assert (ran.returncode == 0) == good, ran.stdout + ran.stderr
 
 
 async def test_the_page_follows_the_request_by_itself_until_it_is_final(world: World, browser: Browser) -> None:

@@ -1,0 +1,226 @@
+"""The evidence bundle: everything about one ticket that others need to verify it, in one file.
+
+This module is the format; ``audit.py`` says what a bundle proves, and ``docs/spec/bundle.md`` writes both down for
+other implementations. Rules:
+
+* a file is the canonical bytes (RFC 8785) of its value and nothing else, so no byte of it is without meaning;
+* whatever was signed or hashed is carried as the very text that was signed or hashed, never as a value that has to be
+  written out again;
+* the desk's authority signs the whole, with a type of token that redeems and executes nothing: what only the desk can
+  say (times, the end of it) is then its word, and later copies cannot be trimmed;
+* a file of others is bounded in size, depth and number before anything in it is verified, and refused in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+
+from counterfoil import tokens
+from counterfoil.assertions import RelyingParty
+from counterfoil.canonical import canonical, digest, parse_strict
+from counterfoil.checkpoints import NoteKey
+from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
+from counterfoil.keys import SigningKey, VerificationKey
+from counterfoil.roster import RosterTrust
+from counterfoil.statements import Assertion
+from counterfoil.tickets import State
+from counterfoil.values import Frozen
+
+MAX_BUNDLE = 32 << 20
+"""Bytes: a roster of ten thousand records has about ten million."""
+MAX_TRUST = 1 << 18
+"""Bytes of a trust file; ours have about two thousand."""
+MAX_SIGNED = 100
+"""Statements of one ticket: more people than any requirement asks for."""
+MAX_LEAVES = 10_000
+"""Leaves of one ticket, and proofs; one has about ten."""
+
+BUNDLE_TYPE = "cf-bundle+jwt"
+SETTLEMENT = "settlement"
+"""In place of a seat: the page of the person who established an unknown outcome."""
+
+
+class Signed(Frozen):
+    """The exact text that a person signed, and the passkey's assertion over it."""
+
+    statement: str
+    assertion: Assertion
+
+
+class Shown(Frozen):
+    """What the page showed in a seat, as canonical JSON; statements name its digest."""
+
+    seat: str
+    content: str
+
+
+class BundledLeaf(Frozen):
+    """A leaf's body, and its opening unless that was deleted."""
+
+    body: str
+    opening: str | None
+
+
+class LeafProof(Frozen):
+    """The C2SP tlog-proof that leaf ``leaf`` is on the log."""
+
+    leaf: int
+    proof: str
+
+
+class TicketEvidence(Frozen):
+    """One ticket: the frozen envelope, what people signed and were shown, its leaves, and where it stands."""
+
+    envelope: str
+    statements: Annotated[tuple[Signed, ...], Field(max_length=MAX_SIGNED)]
+    settlement: Signed | None
+    displays: Annotated[tuple[Shown, ...], Field(max_length=MAX_SIGNED)]
+    leaves: Annotated[tuple[BundledLeaf, ...], Field(max_length=MAX_LEAVES)]
+    state: State
+    outcome: str | None
+
+
+class RosterRecords(Frozen):
+    """Every record of the roster, and the enrolments of those who signed."""
+
+    records: tuple[str, ...]
+    enrolments: Annotated[tuple[str, ...], Field(max_length=2 * MAX_SIGNED + 2)]
+
+
+class PolicyText(Frozen):
+    """The rules whose digest the envelope holds, and the schema they were checked against."""
+
+    text: str
+    schema_text: str
+
+
+class Contents(Frozen):
+    """What a bundle holds. ``access``: the ticket of the grant under which the request ran without its own approval."""
+
+    ticket: TicketEvidence
+    access: TicketEvidence | None
+    roster: RosterRecords
+    policy: PolicyText | None
+    proofs: Annotated[tuple[LeafProof, ...], Field(max_length=MAX_LEAVES)]
+
+    @property
+    def digest(self) -> str:
+        """By which the attestation names the contents."""
+        return digest("counterfoil-bundle", canonical(self.model_dump(mode="json")))
+
+
+class Bundle(Frozen):
+    """A bundle: its contents, and the authority's signature over them."""
+
+    format: Literal["counterfoil-bundle"] = "counterfoil-bundle"
+    v: Literal[1] = 1
+    contents: Contents
+    attestation: str
+
+    def to_bytes(self) -> bytes:
+        """The file; raises :class:`EvidenceRefused` if no verifier would read one so large."""
+        body = canonical(self.model_dump(mode="json"))
+        if len(body) > MAX_BUNDLE:
+            raise EvidenceRefused(
+                f"The bundle would be larger than {MAX_BUNDLE >> 20} MiB.", "The roster is too long to be handed out."
+            )
+        return body
+
+    @staticmethod
+    def from_bytes(body: bytes) -> Bundle:
+        """Read a file; raises :class:`EvidenceRefused` unless it is exactly what :meth:`to_bytes` writes."""
+        bundle = _read(Bundle, body, MAX_BUNDLE, "bundle")
+        if bundle.to_bytes() != body:
+            raise EvidenceRefused("The bundle is not in its canonical form: it was changed after it was written.")
+        return bundle
+
+
+class Attestation(Frozen):
+    """What the authority says of a bundle: it handed out these contents about this ticket at ``iat`` (Unix seconds)."""
+
+    iss: str
+    ticket: str
+    bundle: str
+    iat: int
+
+
+def attest(key: SigningKey, contents: Contents, *, issuer: str, ticket: str, now: int) -> Bundle:
+    """The bundle of these contents, signed by the authority."""
+    claims = Attestation(iss=issuer, ticket=ticket, bundle=contents.digest, iat=now)
+    return Bundle(contents=contents, attestation=tokens.sign(key, BUNDLE_TYPE, claims.model_dump()))
+
+
+class TrustFile(Frozen):
+    """What a verifier brings itself, as a file. Keys are public JWKs; ``party`` and ``origins`` are the passkeys'."""
+
+    format: Literal["counterfoil-trust"] = "counterfoil-trust"
+    v: Literal[1] = 1
+    issuer: str
+    executor: str
+    party: str
+    origins: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
+    roster_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=100)]
+    roster_version: Annotated[int, Field(ge=0)]
+    authority_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=100)]
+    log_key: str | None
+    """The verifier key of the log; None: no log is trusted, and leaves are the desk's word."""
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a verifier brings itself. ``executor``: whose orders count; ``authority_keys``: who may attest; ``log``:
+    whose checkpoints count, None for nobody's."""
+
+    issuer: str
+    executor: str
+    roster: RosterTrust
+    authority_keys: Mapping[str, VerificationKey]
+    log: NoteKey | None
+
+    @staticmethod
+    def from_bytes(body: bytes) -> Trust:
+        """Read a trust file, in any spelling; raises :class:`EvidenceRefused`."""
+        file = _read(TrustFile, body, MAX_TRUST, "trust file")
+        party = RelyingParty(file.party, frozenset(file.origins))
+        roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party)
+        return Trust(file.issuer, file.executor, roster, _keys(file.authority_keys), _log(file.log_key))
+
+
+def _keys(values: tuple[dict[str, str], ...]) -> dict[str, VerificationKey]:
+    try:
+        found = [VerificationKey.from_jwk(value) for value in values]
+    except KeyFileError:
+        raise EvidenceRefused("A key in the trust file is not a public P-256 key.") from None
+    return {key.id: key for key in found}
+
+
+def _log(text: str | None) -> NoteKey | None:
+    try:
+        return NoteKey.from_text(text) if text is not None else None
+    except KeyFileError:
+        raise EvidenceRefused("The log's key in the trust file cannot be read.") from None
+
+
+File = TypeVar("File", Bundle, TrustFile)
+
+
+def _read(model: type[File], body: bytes, most: int, name: str) -> File:
+    if len(body) > most:
+        raise EvidenceRefused(f"The {name} is larger than {most >> 10} KiB.")
+    try:
+        value = parse_strict(body)
+    except BadJSON as error:
+        raise EvidenceRefused(f"The {name} cannot be read: {error.happened}") from None
+    if not isinstance(value, dict) or value.get("format") != model.model_fields["format"].default:
+        raise EvidenceRefused(f"This is no {name} of Counterfoil.")
+    if value.get("v") != 1:
+        raise EvidenceRefused(f"This {name} is of another version.", "Verify it with a newer Counterfoil.")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        place = ".".join(str(part)[:40] for part in error.errors()[0]["loc"][:8])
+        raise EvidenceRefused(f"The {name} is not complete, or has too much: {place}.") from None
