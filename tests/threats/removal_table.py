@@ -126,7 +126,7 @@ REMOVALS = (
         "T02",
         "a message tells nothing of the request",
         (
-            SERVER + "app.py",
+            SERVER + "notices/describing.py",
             "operation.title if operation else organisation, at, looked_into",
             "notice.ticket if operation else organisation, at, looked_into",
         ),
@@ -913,7 +913,7 @@ REMOVALS = (
         "T49",
         "an older roster is refused",
         # Two layers: the lowest version of whoever verifies it, and the executor's own count from the log.
-        (CORE + "roster.py", "    if len(records) < trust.minimum_version:\n", "    if False:\n"),
+        (CORE + "roster.py", "    if len(records) < minimum:\n", "    if False:\n"),
         (
             EXECUTION + "executor.py",
             "        if roster.version < await asyncio.to_thread(self.ledger.roster_version):\n",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from counterfoil.tlog import Tile, Tree, leaf_hash, read_tile
@@ -47,8 +47,8 @@ class TreeVerbs(Verbs):
         return bool(await self._readers.query(sql, (level, number, hashes)))
 
     async def with_tiles(self, tree: Tree, work: Callable[[Tree], T]) -> T:
-        """Run ``work`` in the reader's thread, with a copy of the tree that reads stored tiles there."""
-        return await self._readers.run(lambda connection: work(tree.copy(partial(_tile, connection))))
+        """Run ``work`` in the reader's thread, with a copy of the tree that reads stored tiles there, each once."""
+        return await self._readers.run(lambda connection: work(tree.copy(cache(partial(_tile, connection)))))
 
 
 def _hashes(first: int, count: int, connection: sqlite3.Connection) -> list[bytes]:
