@@ -39,17 +39,20 @@ GOALS = {
     "start_ratio": Goal(1.8, True, "x of a bare server", "start to first answer"),
     "store_redeem_ratio": Goal(0.7, False, "x of raw updates", "the store's redeem verb, 64 at once"),
     "redeem_overhead": Goal(1.5, True, "x of its own parts", "authority.redeem"),
+    "seal_ratio": Goal(0.15, False, "x of hashing leaves alone", "sealing the log"),
+    "proof_growth": Goal(2.0, True, "x of one out of ten thousand", "the proof of a leaf out of ten million"),
 }
 
 
 def main() -> None:
     """Measure everything and write it down."""
-    from bench import personal, redemption, serving
+    from bench import personal, redemption, sealing, serving
 
     console = Console()
     console.print("In process ...")
     figures = asyncio.run(redemption.measure())
     figures |= asyncio.run(personal.measure())
+    figures |= asyncio.run(sealing.measure())
     console.print("Whole servers ...")
     figures |= asyncio.run(serving.measure())
     table = Table("figure", "what", "value", "goal", "")

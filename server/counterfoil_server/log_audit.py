@@ -123,7 +123,7 @@ class LogAudit:
         return {
             "leaves": [self._shown(filed) for filed in stretch.found],
             "more_after": None if stretch.following is None else stretch.following - 1,
-            "broken": stretch.broken or self._unsealed,
+            "broken": stretch.broken or (self._unsealed if stretch.following is None else None),
         }
 
     async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 200) -> JSONObject:
@@ -132,7 +132,7 @@ class LogAudit:
         return {
             "leaves": [_stored(filed) for filed in stretch.found],
             "more_after": None if stretch.following is None else stretch.following - 1,
-            "broken": stretch.broken or self._unsealed,
+            "broken": stretch.broken or (self._unsealed if stretch.following is None else None),
         }
 
     async def _at_rest(self, ticket: str) -> tuple[Ticket | None, list[FiledLeaf]]:
