@@ -73,6 +73,11 @@ EXECUTOR_LOOKS_AT_SUSPENSIONS = (
     "        if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):\n",
     "        if False:\n",
 )
+REDEMPTION_IS_SEALED = (
+    EXECUTION + "executor.py",
+    "            await self._see_sealed(envelope.ticket)\n",
+    "            pass\n",
+)
 LEDGER_WAS_ASKED = (EXECUTION + "executor.py", "        if before is not None:\n", "        if False:\n")
 LEDGER_STARTS_ONCE = (
     EXECUTION + "ledger.py",
@@ -814,7 +819,7 @@ REMOVALS = (
     removal(
         "T41",
         "asking for nothing is no requirement",
-        # Three layers: nothing is ever met by nobody, and policy is not asked with nothing.
+        # Four layers: nothing is ever met by nobody, policy is not asked with nothing, and the authority redeemed it.
         (
             CORE + "evidence.py",
             "    return next((rung for rung in requirements if not rung.is_empty and reached.covers(rung)), None)\n",
@@ -822,17 +827,21 @@ REMOVALS = (
         ),
         (CORE + "policy.py", "        if evidence.is_empty:\n", "        if False:\n"),
         EXECUTOR_ASKS_POLICY,
+        REDEMPTION_IS_SEALED,
         tests="an_order",
     ),
     removal(
         "T41",
         "the evidence meets what the request requires",
-        # Two layers: the executor's own policy would ask for as much.
+        # Three layers: the executor's own policy would ask for as much, and the log tells of no redemption.
         (CORE + "proof.py", "    if met(envelope.requirements, reached) is None:\n", "    if False:\n"),
         EXECUTOR_ASKS_POLICY,
+        REDEMPTION_IS_SEALED,
         tests="an_order",
     ),
-    removal("T41", "the executor asks its own policy", EXECUTOR_ASKS_POLICY, tests="the_executor"),
+    removal(
+        "T41", "the executor asks its own policy", EXECUTOR_ASKS_POLICY, REDEMPTION_IS_SEALED, tests="the_executor"
+    ),
     removal(
         "T42",
         "the ledger knows what was started",
@@ -840,7 +849,8 @@ REMOVALS = (
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,
     ),
-    removal("T42", "old evidence serves no new ticket", ABOUT_THIS_ENVELOPE),
+    # Two layers: a ticket that was never redeemed is not on the log as such.
+    removal("T42", "old evidence serves no new ticket", ABOUT_THIS_ENVELOPE, REDEMPTION_IS_SEALED),
     removal(
         "T43",
         "owners are looked at",
