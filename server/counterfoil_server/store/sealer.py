@@ -147,9 +147,7 @@ class Sealer:
                 if not await self._store.has_tile(*tile):
                     raise TamperDetected(f"A tile of the log's tree, {tile[0]}/{tile[1]}, is not what it was.", REMEDY)
         if await self._store.with_tiles(tree, Tree.root) != checkpoint.root:
-            raise TamperDetected(
-                f"The first {checkpoint.size} leaves of the log are not those that were sealed.", REMEDY
-            )
+            raise TamperDetected(_not_sealed(checkpoint), REMEDY)
         return leaves
 
     async def _grown(self, tree: Tree, end: int) -> Tree:
@@ -168,7 +166,7 @@ class Sealer:
         if pinned is not None and pinned != self._signer.key.to_text():
             raise TamperDetected("The key that seals the log is not the one that sealed it before.", REMEDY)
         if pinned is not None and not self._file.exists():
-            raise TamperDetected(f"The log's newest checkpoint, {self._file}, is missing.", REMEDY)
+            raise TamperDetected(f"The log's newest checkpoint, {self._file}, is missing.", RESTORED)
 
     async def _check_log(self) -> None:
         """The tree as it was sealed; raises TamperDetected unless the stored log still begins with it."""
@@ -179,7 +177,7 @@ class Sealer:
             checkpoint = read_checkpoint(note, self._signer.key)
             leaves = await self._store.leaf_count()
             if checkpoint.size > leaves:
-                raise ProofRefused(
+                raise TamperDetected(
                     f"The log has {leaves} leaves, but {checkpoint.size} were sealed: it was cut, or is an older copy.",
                     RESTORED,
                 )
@@ -187,13 +185,16 @@ class Sealer:
             tree = await self._grown(tree, checkpoint.size)
             root = await self._store.with_tiles(tree, Tree.root)
             if root != checkpoint.root:
-                raise ProofRefused(f"The first {checkpoint.size} leaves of the log are not those that were sealed.")
-        except (ProofRefused, UnicodeDecodeError) as error:
-            if isinstance(error, UnicodeDecodeError):
-                raise TamperDetected("The log's checkpoint is not readable.", REMEDY) from None
-            remedy = RESTORED if error.remedy == RESTORED else REMEDY
-            raise TamperDetected(error.happened, remedy) from None
+                raise TamperDetected(_not_sealed(checkpoint), REMEDY)
+        except UnicodeDecodeError:
+            raise TamperDetected("The log's checkpoint is not readable.", REMEDY) from None
+        except ProofRefused as error:
+            raise TamperDetected(error.happened, REMEDY) from None
         self._tree, self.checkpoint = tree, checkpoint
+
+
+def _not_sealed(checkpoint: Checkpoint) -> str:
+    return f"The first {checkpoint.size} leaves of the log are not those that were sealed."
 
 
 def _restored(empty: Tree, size: int) -> Tree:

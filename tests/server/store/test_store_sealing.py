@@ -195,6 +195,17 @@ async def test_T49_a_database_set_back_to_an_older_copy_is_not_opened(tmp_path: 
             await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
 
 
+async def test_a_database_restored_without_its_checkpoint_is_told_how_it_is_accepted(tmp_path: Path) -> None:
+    await filled(tmp_path, 4)
+    (tmp_path / "checkpoint").unlink()
+    async with opened(tmp_path) as store:
+        with pytest.raises(TamperDetected) as refused:
+            await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
+        assert "doctor --accept-log" in (refused.value.remedy or "")
+        await Sealer.start_anew(store, SIGNER, tmp_path / "checkpoint")
+        assert (tmp_path / "checkpoint").read_text().startswith("desk.example/log/from-")
+
+
 async def test_T49_another_key_seals_nothing(tmp_path: Path) -> None:
     await filled(tmp_path, 4)
     (tmp_path / "checkpoint").unlink()
