@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import httpx2
@@ -79,6 +80,16 @@ def test_what_a_rotation_means_is_said(office: Office) -> None:
     assert f"{before['next']} signs from now on." in said
     assert f"What {before['current']} signed stays valid until the next rotation." in said
     assert "back up the folder 'keys'" in said
+
+
+def test_T49_an_auditor_is_not_told_to_trust_a_key_that_was_stopped(office: Office) -> None:
+    office.json("keys", "rotate")
+    stolen = ring(office)["previous"]
+    told = [key["kid"] for key in json.loads(office.run("prove", "--trust").out)["authority_keys"]]
+    assert stolen in told
+    office.json("keys", "revoke", f"key:{stolen}")
+    now = [key["kid"] for key in json.loads(office.run("prove", "--trust").out)["authority_keys"]]
+    assert sorted(now) == sorted(set(told) - {stolen})
 
 
 @pytest.mark.parametrize("verb", [("keys", "revoke"), ("revoke",), ("suspend",)])
