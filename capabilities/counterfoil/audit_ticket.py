@@ -101,7 +101,7 @@ class TicketAudit:
             raise EvidenceRefused("It cannot be read.")
         if envelope.issuer != self._trust.issuer:
             raise EvidenceRefused("It was made by another authority.")
-        if envelope.executor != self._trust.executor:
+        if envelope.executor not in self._trust.executors:
             raise EvidenceRefused("It was for another executor.")
         return envelope
 

@@ -160,7 +160,7 @@ class TrustFile(Frozen):
     format: Literal["counterfoil-trust"] = "counterfoil-trust"
     v: Literal[1] = 1
     issuer: str
-    executor: str
+    executors: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     party: str
     origins: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     roster_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=100)]
@@ -172,11 +172,11 @@ class TrustFile(Frozen):
 
 @dataclass(frozen=True)
 class Trust:
-    """What a verifier brings itself. ``executor``: whose orders count; ``authority_keys``: who may attest; ``log``:
+    """What a verifier brings itself. ``executors``: whose orders count; ``authority_keys``: who may attest; ``log``:
     whose checkpoints count, None for nobody's."""
 
     issuer: str
-    executor: str
+    executors: frozenset[str]
     roster: RosterTrust
     authority_keys: Mapping[str, VerificationKey]
     log: NoteKey | None
@@ -187,7 +187,7 @@ class Trust:
         file = _read(TrustFile, body, MAX_TRUST, "trust file")
         party = RelyingParty(file.party, frozenset(file.origins))
         roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party)
-        return Trust(file.issuer, file.executor, roster, _keys(file.authority_keys), _log(file.log_key))
+        return Trust(file.issuer, frozenset(file.executors), roster, _keys(file.authority_keys), _log(file.log_key))
 
 
 def _keys(values: tuple[dict[str, str], ...]) -> dict[str, VerificationKey]:

@@ -131,6 +131,7 @@ class Desk:
         ladder: Sequence[Rung] | None = None,
         time_limit: float = 30.0,
         settled_by: str | None = None,
+        executor: str | None = None,
     ) -> Callable[[Callable[Concatenate[Execution, P], Awaitable[R]]], Operation[P, R]]: ...
     def operation(
         self,
@@ -143,12 +144,14 @@ class Desk:
         ladder: Sequence[Rung] | None = None,
         time_limit: float = 30.0,
         settled_by: str | None = None,
+        executor: str | None = None,
     ) -> Any:
         """Declare an operation under the function's name.
 
         ``counts`` names the Money parameter that policy's counters add up; ``time_limit`` (seconds) ends a connector
         that hangs, which leaves the outcome unknown; ``settled_by`` names the role that may then establish it, instead
-        of the desk's.
+        of the desk's; ``executor`` names an executor outside, to which its orders are addressed: the connector hands
+        it ``execution.presented``, and it verifies everything once more by itself.
         """
 
         @names_its_place
@@ -183,6 +186,7 @@ class Desk:
             operation: Operation[P, R] = Operation(
                 name, description, run, arguments, accounts[0], receipt, title or name.replace("_", " ").capitalize(),
                 delivery, counts, tuple(ladder) if ladder is not None else (), time_limit, settled_by,
+                executor=executor,
             )  # fmt: skip
             self._register(operation)
             return operation
@@ -274,6 +278,11 @@ class Desk:
                 f"Unknown outcomes are settled by {settler!r}, which is no role that the desk lists.",
                 "Name one of the desk's roles in settled_by, or add it to them.",
             )
+
+    @property
+    def executors(self) -> frozenset[str]:
+        """The names of the executors outside that operations are addressed to."""
+        return frozenset(each.executor for each in self.operations.values() if each.executor is not None)
 
     def ladder_of(self, operation: Operation[Any, Any]) -> tuple[Rung, ...]:
         """The evidence that policy is asked with for this operation, weakest first."""

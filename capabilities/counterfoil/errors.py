@@ -208,6 +208,14 @@ class EvidenceRefused(CounterfoilError):
     remedy_default = "Rely on nothing in it; ask whoever gave it to you for another one."
 
 
+class FeedRefused(CounterfoilError):
+    """A page of the authority's feed does not verify, does not go on, or is too old (T47, T50)."""
+
+    code = "feed_refused"
+    happened_default = "The authority's feed does not verify."
+    remedy_default = "Nothing is run until it does: keep the page, and ask the authority's operator about its log."
+
+
 class TamperDetected(CounterfoilError):
     """Stored records contradict what was signed or chained (T40)."""
 

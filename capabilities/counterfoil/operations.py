@@ -57,6 +57,8 @@ class Operation(Generic[P, R]):
     run_lookup: Callable[[Execution], Awaitable[R | None]] | None = None
     undoes: Operation[Any, Any] | None = None
     """What an undo undoes; its arguments are the account and the ticket that was carried out."""
+    executor: str | None = None
+    """Who runs it, where that is not the executor of this process."""
     register: Callable[[Operation[Any, Any]], None] | None = None
 
     @names_its_place
@@ -115,6 +117,7 @@ class Operation(Generic[P, R]):
         undoing: Operation[[Account, R], Receipt] = Operation(
             f"undo_{self.name}", description, run, arguments, "account", Receipt, f"Undo: {self.title}", self.delivery,
             None, self.ladder, self.time_limit, self.settled_by, undoes=self,
+            executor=self.executor,
         )  # fmt: skip
         if self.register is not None:
             self.register(undoing)

@@ -201,7 +201,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
             conversation=requester.conversation,
             grant=None,
             delivery=operation.delivery,
-            executor=self.executor,
+            executor=operation.executor or self.executor,
             facts=None,
             requirements=(),
             policy=self.judge.policy.digest,

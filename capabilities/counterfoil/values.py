@@ -102,11 +102,15 @@ def assurance_for(info: FieldInfo) -> Assurance:
 
 
 class Execution(Frozen):
-    """What a connector may know of the order it runs. The idempotency key is the ticket's id, for providers."""
+    """What a connector may know of the order it runs. The idempotency key is the ticket's id, for providers.
+
+    ``presented``: the order with all that it takes to verify it (JSON), where the operation names an executor outside.
+    """
 
     ticket: str
     idempotency_key: str
     guard: str | None = None
+    presented: str | None = None
 
 
 class Contact(Frozen):

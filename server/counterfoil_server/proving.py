@@ -144,7 +144,7 @@ async def trust(authority: Authority, log_key: NoteKey) -> JSONObject:
     known = authority.judge.trust
     return TrustFile(
         issuer=authority.issuer,
-        executor=authority.executor,
+        executors=tuple(sorted({authority.executor, *authority.judge.desk.executors})),
         party=known.party.id,
         origins=tuple(sorted(known.party.origins)),
         roster_keys=tuple(key.to_jwk() for key in known.keys.values()),

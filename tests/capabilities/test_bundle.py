@@ -213,7 +213,7 @@ def test_a_file_about_another_ticket_is_found() -> None:
     ("changes", "why"),
     [
         ({"issuer": "https://other.example"}, "by another authority"),
-        ({"executor": "executor:bank"}, "for another executor"),
+        ({"executors": ["executor:bank"]}, "for another executor"),
         ({"minimum_version": 8}, "at least 8 were seen before"),
         ({"party": RelyingParty("evil.example", frozenset({"https://desk.example"}))}, "roster does not hold"),
         ({"party": RelyingParty("desk.example", frozenset({"https://evil.example"}))}, "roster does not hold"),
@@ -224,7 +224,7 @@ def test_a_file_about_another_ticket_is_found() -> None:
 )
 def test_what_counts_is_the_auditors_own_trust(changes: dict[str, Any], why: str) -> None:
     trust = shop_day().trust
-    own = {name: value for name, value in changes.items() if name in ("issuer", "executor", "authority_keys")}
+    own = {name: value for name, value in changes.items() if name in ("issuer", "executors", "authority_keys")}
     of_roster = {name: value for name, value in changes.items() if name not in own}
     report = verify_bundle(
         shop_day().bundles[NAME], replace(trust, roster=replace(trust.roster, **of_roster), **own)

@@ -121,6 +121,7 @@ class Executor:
         try:
             proven = await self.prove(ticket, order)
             facts = await self._fresh_facts(proven)
+            presented = await self._presented(proven, ticket, order)
             async with self._starting:
                 await self._ask_policy(proven, facts)
                 if await self._undone(proven.envelope):
@@ -133,7 +134,7 @@ class Executor:
             await self._report(ticket_id, Event.REPORT_NOT_EXECUTED, {"reason": error.happened, "code": error.code})
             return
         if started:
-            event, outcome = await self._call(proven.envelope, facts)
+            event, outcome = await self._call(proven.envelope, facts, presented)
             await self._record(ticket_id, event, outcome)
 
     async def prove(self, ticket: Ticket, order: str) -> Proven:
@@ -142,11 +143,11 @@ class Executor:
             order,
             ticket.envelope_bytes,
             issuer=self.issuer,
-            executor=self.name,
+            executor=self._addressed(ticket.operation),
             keys=await good_keys(self.store, self._authority_keys()),
             now=self.store.now(),
         )
-        if envelope.ticket != ticket.id:
+        if envelope.ticket != ticket.id or envelope.operation != ticket.operation:
             raise OrderRefused("The order and the stored request name different tickets.")
         await self.follow_log()
         if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):
@@ -172,6 +173,12 @@ class Executor:
         if proven.envelope.grant is None:
             await self._see_sealed(envelope.ticket)
         return proven
+
+    def _addressed(self, operation: str) -> str:
+        """To whom orders of the operation have to be addressed: to this executor, or to the one outside to which the
+        connector hands them on."""
+        declared = self.judge.desk.operations.get(operation)
+        return (declared.executor if declared is not None else None) or self.name
 
     async def _see_sealed(self, ticket: str) -> None:
         """Wait until the redemption is on the log under a signed checkpoint: what people signed for never happens
@@ -270,9 +277,17 @@ class Executor:
             undoes=envelope.undoes,
         )
 
-    async def _call(self, envelope: Envelope, facts: Facts) -> tuple[Event, dict[str, object]]:
+    async def _presented(self, proven: Proven, ticket: Ticket, order: str) -> str | None:
+        """What an executor outside needs to verify the order by itself; None where the operation names none."""
+        if self.judge.operation(proven.envelope).executor is None:
+            return None
+        from counterfoil_server.execution.presenting import present  # most desks have no executor outside
+
+        return await present(self.judge, ticket, order)
+
+    async def _call(self, envelope: Envelope, facts: Facts, presented: str | None) -> tuple[Event, dict[str, object]]:
         operation = self.judge.operation(envelope)
-        execution = execution_of(envelope.ticket, facts.guard)
+        execution = execution_of(envelope.ticket, facts.guard, presented)
         account = account_of(envelope)
         assert account is not None  # noqa: S101 - a preview without account was refused above
         try:
@@ -369,9 +384,9 @@ class Executor:
         await self._report(ticket, event, value if isinstance(value, dict) else {})
 
 
-def execution_of(ticket: str, guard: str | None) -> Execution:
+def execution_of(ticket: str, guard: str | None, presented: str | None = None) -> Execution:
     """What the connector is told."""
-    return Execution(ticket=ticket, idempotency_key=ticket, guard=guard)
+    return Execution(ticket=ticket, idempotency_key=ticket, guard=guard, presented=presented)
 
 
 def executed(operation: Operation[Any, Any], receipt: object) -> tuple[Event, dict[str, object]]:

@@ -83,10 +83,13 @@ class Bank:
     lookup: str = "truth"
     taken_back: list[str] = field(default_factory=list)
     entered: asyncio.Event = field(default_factory=asyncio.Event)
+    presented: list[str] = field(default_factory=list)
 
     async def pay(self, execution: Execution) -> Receipt:
         """Pay once, or fail as told."""
         self.entered.set()
+        if execution.presented is not None:
+            self.presented.append(execution.presented)
         if self.fails == "promised":
             raise NotExecuted("the bank is closed")
         if self.fails == "before":
@@ -116,11 +119,11 @@ class Bank:
         return Receipt(reference="R-found") if execution.idempotency_key in self.payments else None
 
 
-def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool) -> Desk:
+def bank_desk(bank: Bank, shop: Shop, *, with_lookup: bool, executor: str | None = None) -> Desk:
     """One operation, with a connector to the bank."""
     desk = Desk("Bank", directory=shop, roles=["finance", "identity"], settled_by="finance")
 
-    @desk.operation(counts="amount", time_limit=0.2)
+    @desk.operation(counts="amount", time_limit=0.2, executor=executor)
     async def pay(execution: Execution, account: Account, amount: Money) -> Receipt:
         """Pay money out."""
         return await bank.pay(execution)
@@ -261,11 +264,11 @@ def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judg
 
 @asynccontextmanager
 async def open_workshop(
-    folder: Path, *, with_lookup: bool = False, clock: Clock | None = None
+    folder: Path, *, with_lookup: bool = False, clock: Clock | None = None, outside: str | None = None
 ) -> AsyncIterator[Workshop]:
-    """A workshop over fresh files in ``folder``."""
+    """A workshop over fresh files in ``folder``. ``outside``: the executor outside that payments are addressed to."""
     bank, shop, clock = Bank(), Shop(), clock or Clock()
-    desk = bank_desk(bank, shop, with_lookup=with_lookup)
+    desk = bank_desk(bank, shop, with_lookup=with_lookup, executor=outside)
     desk.check()
     office, passkeys = staffed_office()
     ledger = Ledger(folder / "ledger.db")

@@ -1,0 +1,180 @@
+"""A presented order: everything with which an executor outside verifies, by itself, that it may run.
+
+An executor in a process of its own, with a database of its own, is handed an order by somebody whom it does not
+believe: the text of it is nothing but claims and signatures. :meth:`OrderVerifier.verify` is the whole decision, made
+from the executor's own trust file, its own floor for each operation, and its own memory of the authority's feed. In
+this sequence, each refusing with words of its own:
+
+1. the feed was heard lately: who hears nothing does not know what was revoked (T47);
+2. order, issuer, audience, envelope and times, by keys of the authority that are not barred (``proof.py``);
+3. the log tells of this ticket's redemption with this very envelope, of no refusal of it, and nothing that it depends
+   on is barred;
+4. the roster, signed by the pinned key and as long as the trust file and the feed say (T49);
+5. what the pages showed says what the envelope says, and the people's signatures over both meet what the envelope
+   requires (``proof.py``);
+6. and they reach the executor's own floor for the operation, whatever the authority's policy says.
+
+That it runs once, only a ledger of the executor's own can know; the ticket is its key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationError
+
+from counterfoil.audit_display import check_display, read_display
+from counterfoil.bundle import MAX_BUNDLE, MAX_SIGNED, RosterRecords, Shown, Signed, Trust
+from counterfoil.canonical import canonical, digest, parse_strict
+from counterfoil.errors import BadJSON, EvidenceRefused, OrderRefused, RosterRefused
+from counterfoil.evidence import SignedStatement, met
+from counterfoil.feed import Memory
+from counterfoil.proof import Proven, verify_envelope, verify_evidence
+from counterfoil.roster import Roster, verify_roster
+from counterfoil.rungs import Rung
+from counterfoil.scopes import scopes_of
+from counterfoil.tickets import Envelope
+from counterfoil.values import Frozen
+
+FEED_LIFE = 60
+"""Seconds after which what was heard of the feed is too old to run anything by."""
+
+
+class PresentedOrder(Frozen):
+    """An order with what it takes to verify it. ``displays``: what the pages showed, by seat."""
+
+    format: Literal["counterfoil-order"] = "counterfoil-order"
+    v: Literal[1] = 1
+    order: str
+    envelope: str
+    statements: Annotated[tuple[Signed, ...], Field(max_length=MAX_SIGNED)]
+    displays: Annotated[tuple[Shown, ...], Field(max_length=MAX_SIGNED)]
+    roster: RosterRecords
+
+    def to_text(self) -> str:
+        """Canonical JSON."""
+        return canonical(self.model_dump(mode="json")).decode()
+
+    @staticmethod
+    def from_bytes(body: bytes) -> PresentedOrder:
+        """Read one; raises :class:`OrderRefused`."""
+        if len(body) > MAX_BUNDLE:
+            raise OrderRefused(f"The order is larger than {MAX_BUNDLE >> 20} MiB.")
+        try:
+            parse_strict(body)
+            return PresentedOrder.model_validate_json(body)
+        except (BadJSON, ValidationError):
+            raise OrderRefused("This is no order of Counterfoil with its evidence.") from None
+
+
+Floors = Mapping[str, Sequence[Rung]]
+"""By operation, the least evidence with which this executor runs it, as alternatives. What is not named never runs."""
+
+
+@dataclass(frozen=True)
+class _KnownRoster:
+    """A roster that verified, and the very records it was verified from."""
+
+    records: RosterRecords
+    roster: Roster
+
+
+class OrderVerifier:
+    """Decides for the executor ``executor``. ``trust``: its pinned trust file; ``memory``: what it heard of the feed;
+    ``feed_life``: how long that counts, in seconds. Not to be shared by threads."""
+
+    def __init__(
+        self, *, trust: Trust, executor: str, floors: Floors, memory: Memory, feed_life: int = FEED_LIFE
+    ) -> None:
+        self._trust = trust
+        self._executor = executor
+        self._floors = floors
+        self._memory = memory
+        self._feed_life = feed_life
+        self._known: _KnownRoster | None = None
+
+    def verify(self, body: bytes, *, now: int) -> Proven:
+        """Everything that must hold before the effect; raises :class:`OrderRefused` or :class:`RosterRefused`."""
+        presented = PresentedOrder.from_bytes(body)
+        now = max(now, self._feed_time(now))
+        envelope_bytes = presented.envelope.encode()
+        claims, envelope = verify_envelope(
+            presented.order,
+            envelope_bytes,
+            issuer=self._trust.issuer,
+            executor=self._executor,
+            keys={name: key for name, key in self._trust.authority_keys.items() if not self._is_barred(f"key:{name}")},
+            now=now,
+        )
+        self._check_log(envelope, claims.envelope)
+        if envelope.grant is not None:
+            raise OrderRefused("Nobody signed for this request itself; such orders are not run here.")
+        proven = verify_evidence(
+            claims,
+            envelope,
+            envelope_bytes,
+            [SignedStatement(each.statement.encode(), each.assertion) for each in presented.statements],
+            roster=self._roster(presented.roster),
+            party=self._trust.roster.party,
+            display_of=_shown(presented.displays, envelope).__getitem__,
+        )
+        if self._memory.barred(scopes_of(envelope, people=proven.evidence.people)):
+            raise OrderRefused("Something that the request depends on is suspended or revoked.")
+        floor = self._floors.get(envelope.operation)
+        if not floor:
+            raise OrderRefused(f"This executor does not run the operation {envelope.operation[:80]!r}.")
+        if met(floor, proven.reached) is None:
+            raise OrderRefused(f"This executor runs {envelope.operation} only if {_either(floor)}.")
+        return proven
+
+    def _feed_time(self, now: int) -> int:
+        """The authority's time when its feed was heard last: two clocks are never quite the same."""
+        at = self._memory.heard_at()
+        if at is None or abs(now - at) > self._feed_life:
+            raise OrderRefused(
+                "What the authority revoked or declined lately was not heard.",
+                "Nothing is run until its feed can be read again; then present the order again.",
+            )
+        return at
+
+    def _check_log(self, envelope: Envelope, named: str) -> None:
+        if self._memory.stopped(envelope.ticket):
+            raise OrderRefused("The ticket was stopped, or it was told that it was not executed.")
+        if self._memory.redeemed(envelope.ticket) != named:
+            raise OrderRefused("The log does not tell of this redemption.")
+
+    def _is_barred(self, scope: str) -> bool:
+        return self._memory.barred([scope])
+
+    def _roster(self, records: RosterRecords) -> Roster:
+        known = self._known
+        if known is None or known.records != records:
+            known = _KnownRoster(records, verify_roster(records.records, records.enrolments, self._trust.roster))
+            self._known = known
+        if known.roster.version < self._memory.roster_records():
+            raise RosterRefused("The roster lacks records that the log tells of.")
+        return known.roster
+
+
+class _Shown(dict[str, str]):
+    """The digest of what each seat was shown; of a seat whose page did not come, nothing that anybody could sign."""
+
+    def __missing__(self, seat: str) -> str:
+        return ""
+
+
+def _shown(displays: Sequence[Shown], envelope: Envelope) -> _Shown:
+    shown = _Shown()
+    for page in displays:
+        try:
+            check_display(read_display(page.content), envelope, page.seat)
+        except EvidenceRefused as error:
+            raise OrderRefused(f"What was shown does not fit the request. {error.happened}") from None
+        shown[page.seat] = digest("counterfoil-display", page.content.encode())
+    return shown
+
+
+def _either(floor: Sequence[Rung]) -> str:
+    return ", or ".join(rung.in_words() for rung in floor)
