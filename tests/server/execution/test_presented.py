@@ -48,9 +48,8 @@ async def judged(
     if memory is None:
         memory = Remembered()
         await follow(workshop, memory)
-    verifier = OrderVerifier(
-        **({"trust": trust_of(workshop), "executor": PAYMENTS, "floors": FLOORS, "memory": memory} | own)
-    )
+    made: dict[str, Any] = {"trust": trust_of(workshop), "executor": PAYMENTS, "floors": FLOORS, "memory": memory} | own
+    verifier = OrderVerifier(**made)
     return verifier.verify(canonical(value), now=workshop.store.now() + later)
 
 
@@ -133,13 +132,11 @@ async def test_a_roster_that_is_cut_forged_or_older_than_the_log_says_is_refused
     pinned = trust_of(workshop, roster=workshop.office.trust(minimum_version=len(records)))
     with pytest.raises(RosterRefused, match="records; at least"):
         await judged(workshop, value | {"roster": cut}, trust=pinned)
-    stranger = Passkey("stranger")
+    forged = json.loads(enrolments[0])
+    forged["enrolment"]["credential"] = Passkey("stranger").credential
+    added = {"records": records, "enrolments": [canonical(forged).decode(), *enrolments]}
     with pytest.raises(RosterRefused, match=r"no invitation of its own|not properly signed"):
-        forged = json.loads(enrolments[0])
-        forged["enrolment"]["credential"] = stranger.credential
-        await judged(
-            workshop, value | {"roster": {"records": records, "enrolments": [canonical(forged).decode(), *enrolments]}}
-        )
+        await judged(workshop, value | {"roster": added})
 
     class Counted(Remembered):
         def roster_records(self) -> int:
