@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -28,6 +29,8 @@ USER_VERIFIED = 0x04
 BACKUP_ELIGIBLE = 0x08
 EXTENSIONS = 0x80
 HEADER_LENGTH = 37
+
+_SCHEME = ec.ECDSA(hashes.SHA256())
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,16 @@ def _check_authenticator_data(data: bytes, backup_eligible: bool, party: Relying
 
 def _check_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
     try:
-        key = serialization.load_der_public_key(public_key)
-        if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
-            raise StatementRefused("The passkey's enrolled key is not a P-256 key.")
-        key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
+        _loaded(public_key).verify(signature, message, _SCHEME)
     except (InvalidSignature, ValueError):
         raise StatementRefused("The passkey's signature is not valid.") from None
+
+
+@lru_cache(maxsize=256)
+def _loaded(public_key: bytes) -> ec.EllipticCurvePublicKey:
+    """The key, kept: a statement is verified when it is decided, minted and run, and a key's first use takes half as
+    long again as the next."""
+    key = serialization.load_der_public_key(public_key)
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise StatementRefused("The passkey's enrolled key is not a P-256 key.")
+    return key

@@ -28,9 +28,12 @@ def check_display(content: dict[str, Any], envelope: Envelope, seat: str) -> Non
     Compared is everything that is said of every request alike, and each argument but one text: the account has a line
     of its own instead, and which argument names it is the desk's word, like labels, summary and facts.
     """
-    for name, value in about_request(envelope, seat).items():
-        if name not in content or canonical(content[name]) != canonical(value):
-            raise EvidenceRefused(f"The page said something else than the request: {name}.")
+    about = about_request(envelope, seat)
+    if canonical({name: content[name] for name in about if name in content}) != canonical(about):
+        other = next(
+            name for name in about if name not in content or canonical(content[name]) != canonical(about[name])
+        )
+        raise EvidenceRefused(f"The page said something else than the request: {other}.")
     shown = content.get("arguments")
     lines = [entry for entry in shown if isinstance(entry, dict)] if isinstance(shown, list) else []
     told = {(str(entry.get("label")), str(entry.get("value"))) for entry in lines}

@@ -18,6 +18,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 from typing import Any
 
 import rfc8785
@@ -125,22 +126,39 @@ def _constant(text: str) -> None:
     raise BadJSON(f"{text} is not JSON.")
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_float=_float, parse_constant=_constant)
 
 
 _PLAIN_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), check_circular=False)
 
 
+_PLAIN_TYPES = frozenset({str, bool, type(None)})
+
+
 def _is_plain(value: Any) -> bool:
     """Whether the values are such that RFC 8785 and an ordinary encoder with sorted keys agree on every byte."""
     kind = type(value)
-    if kind is str or kind is bool or value is None:
+    if kind in _PLAIN_TYPES:
         return True
     if kind is int:
         return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
-    return kind is list and all(map(_is_plain, value))
+        if not _are_plain_keys(value):
+            return False
+        value = value.values()
+    elif kind is not list:
+        return False
+    # Most values of ours are texts: looked at as a whole, and one by one only where there are others.
+    return _PLAIN_TYPES.issuperset(map(type, value)) or all(map(_is_plain, value))
+
+
+def _are_plain_keys(keys: dict[Any, Any]) -> bool:
+    try:
+        return "".join(keys).isascii()
+    except TypeError:
+        return False
 
 
 def _check_tree(value: JSON) -> None:
@@ -165,5 +183,5 @@ def _check_tree(value: JSON) -> None:
 
 
 def _check_text(text: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not text.isascii() and _SURROGATE.search(text):
         raise BadJSON("A string holds half of a surrogate pair.", "Send complete Unicode characters.")

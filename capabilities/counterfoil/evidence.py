@@ -21,7 +21,16 @@ from counterfoil.canonical import salted_digest
 from counterfoil.errors import StatementRefused
 from counterfoil.roster import Person, Roster
 from counterfoil.rungs import Rung
-from counterfoil.statements import HOLDER, Assertion, Settlement, Statement, role_of, seats_required, signed_as
+from counterfoil.statements import (
+    HOLDER,
+    Assertion,
+    Settlement,
+    Statement,
+    challenge,
+    role_of,
+    seats_required,
+    signed_as,
+)
 from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.values import Assurance
 
@@ -72,7 +81,7 @@ def check_statement(
     asked = statement.seat in seats_required(envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
     if not asked or statement.display != display_of(statement.seat):
         raise StatementRefused("The signature is for something else than was to be shown.")
-    person, assurance = _check_signer(statement, signed.assertion, envelope=envelope, roster=roster, party=party)
+    person, assurance = _check_signer(statement, signed, envelope=envelope, roster=roster, party=party)
     if statement.seat == HOLDER and statement.decision != "decline" and statement.code is not None:
         check_code(envelope, statement.code)
     return statement, person, assurance
@@ -104,7 +113,7 @@ def check_settlement(
         raise StatementRefused("The signature is for something else than was to be shown.")
     if settlement.iat < redeemed_at:
         raise StatementRefused("The signature's times are not possible.")
-    person, _ = _check_signer(settlement, signed.assertion, envelope=envelope, roster=roster, party=party)
+    person, _ = _check_signer(settlement, signed, envelope=envelope, roster=roster, party=party)
     if person.id in decided:
         raise StatementRefused("Somebody else has to settle this: you approved it yourself.")
     return settlement, person
@@ -119,9 +128,15 @@ def _check_about(statement: Statement | Settlement, envelope: Envelope, envelope
 
 
 def _check_signer(
-    statement: Statement | Settlement, assertion: Assertion, *, envelope: Envelope, roster: Roster, party: RelyingParty
+    statement: Statement | Settlement,
+    signed: SignedStatement,
+    *,
+    envelope: Envelope,
+    roster: Roster,
+    party: RelyingParty,
 ) -> tuple[Person, Assurance]:
-    """Whether the passkey of a person who is eligible for the seat signed it."""
+    """Whether the passkey of a person who is eligible for the seat signed it. The bytes are those of ``statement``."""
+    assertion = signed.assertion
     known = roster.signer(statement.credential)
     if known is None or known[1].id != statement.person or assertion.credential != statement.credential:
         raise StatementRefused("The passkey is not one that this person may sign with.")
@@ -129,7 +144,7 @@ def _check_signer(
     check_eligible(person, statement.seat, envelope, roster)
     verify_assertion(
         assertion,
-        challenge=statement.challenge,
+        challenge=challenge(statement.namespace, signed.statement),
         public_key=credential.public_key,
         backup_eligible=credential.backup_eligible,
         party=party,

@@ -11,6 +11,7 @@ it.
 from __future__ import annotations
 
 import hashlib
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
@@ -63,6 +64,16 @@ class Signable(Frozen):
     iat: int
     exp: int
 
+    @property
+    @abstractmethod
+    def namespace(self) -> str:
+        """Under which the passkey signs."""
+
+    @property
+    def challenge(self) -> bytes:
+        """What the passkey signs."""
+        return challenge(self.namespace, self.to_bytes())
+
     def to_bytes(self) -> bytes:
         """The canonical bytes; made once, then kept."""
         return canonical(self.model_dump(mode="json"))
@@ -87,9 +98,9 @@ class Statement(Signable):
     code: str | None
 
     @property
-    def challenge(self) -> bytes:
-        """What the passkey signs."""
-        return challenge(NAMESPACES[self.decision], self.to_bytes())
+    def namespace(self) -> str:
+        """That of the decision."""
+        return NAMESPACES[self.decision]
 
 
 class Settlement(Signable):
@@ -99,9 +110,9 @@ class Settlement(Signable):
     reference: Annotated[str, Field(max_length=MAX_REFERENCE)]
 
     @property
-    def challenge(self) -> bytes:
-        """What the passkey signs."""
-        return challenge(SETTLE_NAMESPACE, self.to_bytes())
+    def namespace(self) -> str:
+        """That of settlements."""
+        return SETTLE_NAMESPACE
 
 
 def signed_as(choice: Choice, envelope: Envelope) -> Decision:

@@ -1,6 +1,6 @@
 """The Merkle tree over the log's leaves, and what proves that something is in it (RFC 6962, section 2.1).
 
-The tree is kept as tiles of 64 hashes (as in https://c2sp.org/tlog-tiles, but narrower): a tile of level 0 holds
+The tree is kept as tiles of 32 hashes (as in https://c2sp.org/tlog-tiles, but narrower): a tile of level 0 holds
 leaves' hashes, one of level ``n`` the roots of full tiles of level ``n - 1``. Full tiles never change; of each level
 the one that is not full yet is its *edge*. A proof reads and folds one tile of each level, so narrow tiles keep it
 short. Everything here is a function of tiles and sizes. Who signs a root is said in ``checkpoints.py``.
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 from counterfoil.errors import ProofRefused
 
-HEIGHT = 6
+HEIGHT = 5
 WIDTH = 1 << HEIGHT
 HASH = 32
 MAX_SIZE = 1 << 62
@@ -24,7 +24,7 @@ EMPTY = hashlib.sha256(b"").digest()
 
 Tile = Sequence[bytes]
 ReadTile = Callable[[int, int], Tile]
-"""Level and number of a full tile -> its 64 hashes."""
+"""Level and number of a full tile -> its 32 hashes."""
 
 
 def leaf_hash(body: bytes) -> bytes:
@@ -159,7 +159,7 @@ class Tree:
 
 
 def read_tile(content: bytes) -> Tile:
-    """The hashes of a stored tile; raises :class:`ProofRefused` unless there are 64."""
+    """The hashes of a stored tile; raises :class:`ProofRefused` unless there are 32."""
     if len(content) != WIDTH * HASH:
         raise ProofRefused("A stored tile of the log's tree has a wrong length.")
     return [content[begin : begin + HASH] for begin in range(0, len(content), HASH)]
