@@ -3,7 +3,8 @@
 The chain of trust has three links, each verified by everyone who relies on it (the authority when it decides and
 mints, the executor before it runs):
 
-1. The **roster key**, which no serving process holds, signs *invitations* and *ends*. Records are numbered without gaps
+1. The **roster key**, which no serving process holds, signs *invitations* and *ends*, and names *delegates*, which may
+   invite within limits (``delegates.py``). Records are numbered without gaps
    and each names the digest of the one before it, so a row that is inserted, changed, removed or reordered is noticed;
    a roster that was rolled back is older than the pinned minimum version (T49). A roster key that was replaced, lost or
    stolen, goes on verifying what it signed until then, and nothing else: the record at which it stopped is pinned.
@@ -27,6 +28,7 @@ from pydantic import Field, TypeAdapter
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty, verify_assertion
 from counterfoil.canonical import b64, canonical, digest, parse_strict, pre_auth, unb64
+from counterfoil.delegates import Delegate, Delegates, Delegation
 from counterfoil.errors import BadJSON, RosterRefused, StatementRefused
 from counterfoil.keys import SigningKey, VerificationKey
 from counterfoil.statements import ENROL_NAMESPACE, Assertion, challenge
@@ -58,19 +60,19 @@ class Invitation(Frozen):
 
 
 class End(Frozen):
-    """The roster key ends a person or one credential, for good."""
+    """The roster key ends a person, one credential, or a delegate (by its key's id), for good."""
 
     type: Literal["end"] = "end"
     v: Literal[1] = 1
     version: int
     previous: str
-    what: Literal["person", "credential"]
+    what: Literal["person", "credential", "delegate"]
     id: str
     iat: int
 
 
-Record = Annotated[Invitation | End, Field(discriminator="type")]
-_RECORD: TypeAdapter[Invitation | End] = TypeAdapter(Record)
+Record = Annotated[Invitation | End | Delegation, Field(discriminator="type")]
+_RECORD: TypeAdapter[Invitation | End | Delegation] = TypeAdapter(Record)
 
 
 class Enrolment(Frozen):
@@ -162,6 +164,8 @@ class Roster:
     """By the digest of their text."""
     head: str = NO_RECORD
     """The digest that the next record must name."""
+    delegates: Mapping[str, Delegate] = field(default_factory=dict)
+    """By the id of their key."""
 
     def holders(self, account: str) -> list[Person]:
         """The people who hold the account now."""
@@ -197,7 +201,7 @@ def record_digest(text: str) -> str:
     return digest("counterfoil-roster-record", text.encode())
 
 
-def sign_record(key: SigningKey, record: Invitation | End) -> str:
+def sign_record(key: SigningKey, record: Invitation | End | Delegation) -> str:
     """The signed text of a record."""
     return tokens.sign(key, ROSTER_TYPE, record.model_dump(mode="json"))
 
@@ -217,18 +221,22 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
     people: dict[str, Person] = {}
     invitations: dict[str, Invitation] = {}
     ended: set[tuple[str, str]] = set()
-    head = NO_RECORD
+    head, delegates, signed_at = NO_RECORD, Delegates(), 0
     for number, text in enumerate(records, start=1):
-        record = _verified_record(text, number, head, trust)
-        head = record_digest(text)
+        record = _verified_record(text, number, head, trust, delegates, signed_at)
+        head, signed_at = record_digest(text), max(signed_at, record.iat)
         _check_pinned(number, head, trust)
-        if isinstance(record, Invitation):
+        if isinstance(record, Delegation):
+            delegates.add(record)
+        elif isinstance(record, Invitation):
             invitations[head] = record
             people[record.person] = Person(
                 record.person, record.name, frozenset(record.accounts), frozenset(record.roles), record.channels, False
             )
         else:
             ended.add((record.what, record.id))
+            if record.what == "delegate":
+                delegates.end(record.id)
     minimum = max(trust.minimum_version, *(last.version for last in trust.replaced.values()), 0)
     if len(records) < minimum:
         raise RosterRefused(f"The roster has {len(records)} records; at least {minimum} were seen before.")
@@ -239,7 +247,7 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
         )
         for name, person in people.items()
     }  # fmt: skip
-    return Roster(len(records), people, credentials, invitations, head)
+    return Roster(len(records), people, credentials, invitations, head, delegates.known())
 
 
 def verify_enrolment(signed: SignedEnrolment, invitation: Invitation, trust: RosterTrust) -> None:
@@ -268,9 +276,12 @@ def verify_enrolment(signed: SignedEnrolment, invitation: Invitation, trust: Ros
         raise RosterRefused(f"The enrolment of a passkey of {enrolment.person} is not properly signed.") from None
 
 
-def _verified_record(text: str, number: int, head: str, trust: RosterTrust) -> Invitation | End:
+def _verified_record(
+    text: str, number: int, head: str, trust: RosterTrust, delegates: Delegates, signed_at: int
+) -> Invitation | End | Delegation:
+    """The record, if it is by a key that may sign it. ``signed_at``: when the one before it was (Unix seconds)."""
     try:
-        payload, key = tokens.verify(text, ROSTER_TYPE, trust.keys)
+        payload, key = tokens.verify(text, ROSTER_TYPE, {**delegates.keys, **trust.keys})
         record = _RECORD.validate_json(canonical(payload))
     except (BadJSON, ValueError):
         raise RosterRefused(f"Record {number} of the roster is not signed by the roster key.") from None
@@ -281,6 +292,15 @@ def _verified_record(text: str, number: int, head: str, trust: RosterTrust) -> I
         )
     if record.version != number or record.previous != head:
         raise RosterRefused(f"Record {number} of the roster does not follow the one before it.")
+    by_delegate = key not in trust.keys
+    if by_delegate:
+        if not isinstance(record, Invitation):
+            raise RosterRefused(f"Record {number} of the roster is by a delegate, which may only invite.")
+        if record.iat < signed_at:
+            raise RosterRefused(f"Record {number} of the roster is dated before the one that precedes it.")
+        delegates.check(key, number, record.person, record.accounts, record.roles, record.iat)
+    if isinstance(record, Invitation):
+        delegates.invited(key if by_delegate else None, record.person, record.accounts)
     return record
 
 
