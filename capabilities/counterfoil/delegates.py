@@ -23,6 +23,8 @@ from counterfoil.errors import KeyFileError, RosterRefused
 from counterfoil.keys import VerificationKey
 from counterfoil.values import Frozen
 
+SIGN_IT = "Let the roster key sign it; if it is stored already, run 'counterfoil doctor'."
+
 
 class Delegation(Frozen):
     """The roster key lets another key invite people. ``name``: what it is, for people; ``x``, ``y``: the public key."""
@@ -99,14 +101,17 @@ class Delegates:
         """Raise :class:`RosterRefused` unless the delegate may sign this invitation."""
         delegation = self._named[signer]
         if signer in self._ended or iat > delegation.exp:
-            raise RosterRefused(f"Record {number} of the roster is by a delegate whose time is over.")
+            raise RosterRefused(f"Record {number} of the roster is by a delegate whose time is over.", SIGN_IT)
         if not set(roles) <= set(delegation.roles):
-            raise RosterRefused(f"Record {number} of the roster gives a role that its delegate may not give.")
+            raise RosterRefused(f"Record {number} of the roster gives a role that its delegate may not give.", SIGN_IT)
         if self._inviters.get(person, set()) - {signer}:
-            raise RosterRefused(f"Record {number} of the roster is about somebody whom its delegate did not invite.")
+            raise RosterRefused(
+                f"Record {number} of the roster is about somebody whom its delegate did not invite.", SIGN_IT
+            )
         if any(self._holders.get(account, set()) - {signer} for account in accounts):
             raise RosterRefused(
-                f"Record {number} of the roster gives an account whose holder its delegate did not invite."
+                f"Record {number} of the roster gives an account whose holder its delegate did not invite.",
+                SIGN_IT,
             )
 
     def known(self) -> dict[str, Delegate]:

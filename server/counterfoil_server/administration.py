@@ -31,7 +31,7 @@ JSONObject = dict[str, Any]
 VERBS = frozenset(
     {
         "tickets_list", "tickets_show", "tickets_ask", "revoke", "suspend", "resume", "suspensions", "people_list",
-        "roster_head", "roster_append", "principals_add", "principals_list", "principals_disable",
+        "roster_head", "roster_append", "delegates_list", "principals_add", "principals_list", "principals_disable",
         "notices_list", "calls_list", "doctor", "keys_list", "keys_rotate", "keys_revoke",
         "openssh_files",
         "evidence_bundle", "evidence_trust",
@@ -298,6 +298,14 @@ class Administration:
             for person in verified.people.values()
         ]
 
+    async def delegates_list(self) -> list[JSONObject]:
+        """The delegates of the verified roster."""
+        verified = await self._authority.judge.roster()
+        return [
+            {"key": each.id, "name": each.name, "roles": sorted(each.roles), "until": each.until, "ended": each.ended}
+            for each in verified.delegates.values()
+        ]
+
     async def roster_head(self) -> JSONObject:
         """What the next record must carry: its version and the digest of the record before it."""
         verified = await self._authority.judge.roster()
@@ -311,7 +319,7 @@ class Administration:
         if verified.head != record_digest(record):
             raise RosterRefused()
         values = roster.read_record(record)
-        about = str(values.get("person") or values.get("id"))
+        about = str(values.get("person") or values.get("id") or values.get("name"))
         leaf = leaves.administered(
             leaves.ROSTER, record=record_digest(record), person=about, type=str(values.get("type"))
         )

@@ -65,7 +65,11 @@ def test_a_delegate_invites_people_who_enrol_and_sign_like_others() -> None:
     assert known is not None
     assert known[1].accounts == {"A-9", "A-10"}
     [delegate] = roster.delegates.values()
-    assert (delegate.id, delegate.name, delegate.roles) == (agency.service.id, "the sign-in service", frozenset({"member"}))
+    assert (delegate.id, delegate.name, delegate.roles) == (
+        agency.service.id,
+        "the sign-in service",
+        frozenset({"member"}),
+    )
     assert (delegate.since, delegate.until, delegate.ended) == (START - 1000, START + 1000, False)
 
 

@@ -11,6 +11,7 @@ import secrets
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from counterfoil.canonical import b64
@@ -31,7 +32,8 @@ Call = Callable[[str, dict[str, Any]], Awaitable[Any]]
 
 @dataclass(frozen=True)
 class Invited:
-    """Whom to invite. ``person``: their id, or None for a fresh one; ``days``: how long the invitation lives."""
+    """Whom to invite. ``person``: their id, or None for a fresh one; ``days``: how long the invitation lives; ``key``:
+    the file of a delegate's key that signs it, or None for the roster key."""
 
     name: str
     accounts: tuple[str, ...]
@@ -39,6 +41,7 @@ class Invited:
     emails: tuple[str, ...]
     person: str | None = None
     days: int = 7
+    key: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ async def invite(call: Call, configuration: Configuration, invited: Invited) -> 
         )
     _check_addresses(invited, known.values())
     person = invited.person or _fresh_id(invited.name)
-    key = read_roster_key(configuration)
+    key = read_roster_key(configuration) if invited.key is None else key_files.read_signing_key(invited.key)
     head = await call("roster_head", {})
     secret = secrets.token_bytes(key_files.SECRET_LENGTH)
     record = Invitation(

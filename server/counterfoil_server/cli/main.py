@@ -36,6 +36,7 @@ MODULES = {
     "prove": "prove",
     "verify": "verify",
     "people": "people",
+    "delegates": "delegates",
     "principals": "principals",
     "keys": "keys",
     "notices": "looking",

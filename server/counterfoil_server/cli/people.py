@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import anyio
@@ -33,14 +34,17 @@ def invite(
     role: Annotated[list[str] | None, typer.Option(help="A staff role they have. Repeatable.")] = None,
     person: Annotated[str | None, typer.Option(metavar="ID", help="Their id; a new one is made otherwise.")] = None,
     days: Annotated[int, typer.Option(min=1, max=30, help="How long the invitation can be used.")] = 7,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A delegate's private key, in place of the roster key.")
+    ] = None,
 ) -> None:
     """Invite a person to enrol a passkey, and print the one-time address for it, once.
 
     With --person and the id of somebody known, name, accounts, roles and addresses are replaced by those given, and the
     person may enrol one more passkey.
     """
-    invited = Invited(name, tuple(account or ()), tuple(role or ()), tuple(email), person, days)
-    enrolment = anyio.run(invitations.invite, _caller(session), session.configuration, invited)
+    invited = Invited(name, tuple(account or ()), tuple(role or ()), tuple(email), person, days, key)
+    enrolment = anyio.run(invitations.invite, caller(session), session.configuration, invited)
     session.output.answer(asdict(enrolment), lambda: _invited(session.output, enrolment))
 
 
@@ -56,13 +60,15 @@ def disable(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """End a person for good: their passkeys sign nothing any more."""
-    anyio.run(invitations.check_can_be_disabled, _caller(session), person)
+    anyio.run(invitations.check_can_be_disabled, caller(session), person)
     session.output.confirm(f"This ends {person} for good; they can only come back under another id.", yes=yes)
-    anyio.run(invitations.disable, _caller(session), session.configuration, person)
+    anyio.run(invitations.disable, caller(session), session.configuration, person)
     session.output.answer({"person": person, "disabled": True}, lambda: _disabled(session.output, person))
 
 
-def _caller(session: Session) -> Call:
+def caller(session: Session) -> Call:
+    """Runs administration verbs one by one."""
+
     async def call(verb: str, arguments: dict[str, Any]) -> Any:
         return await connection.call(session.configuration, verb, arguments, session.output)
 
