@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterfoil.canonical import canonical, parse_strict
+from counterfoil.canonical import canonical, parse_canonical
 from counterfoil.display import about_request, argument_entry
 from counterfoil.errors import BadJSON, EvidenceRefused
 from counterfoil.tickets import Envelope
@@ -13,11 +13,10 @@ from counterfoil.tickets import Envelope
 def read_display(content: str) -> dict[str, Any]:
     """The content of a page; raises :class:`EvidenceRefused` unless it is canonical JSON of an object."""
     try:
-        value = parse_strict(content.encode())
-        spelled = canonical(value).decode()
+        value = parse_canonical(content.encode())
     except BadJSON:
-        value, spelled = None, ""
-    if not isinstance(value, dict) or spelled != content:
+        value = None
+    if not isinstance(value, dict):
         raise EvidenceRefused("It cannot be read.")
     return value
 

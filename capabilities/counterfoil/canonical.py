@@ -65,6 +65,14 @@ def canonical(value: Any) -> bytes:
         raise BadJSON(f"The value has no canonical form: {error}.") from None
 
 
+def parse_canonical(raw: bytes) -> JSON:
+    """Parse ``raw`` or raise :class:`BadJSON`, also where it is not exactly what :func:`canonical` writes."""
+    value = parse_strict(raw)
+    if canonical(value) != raw:
+        raise BadJSON("The value is not in its canonical form.")
+    return value
+
+
 def pre_auth(kind: str, body: bytes) -> bytes:
     """DSSE pre-authentication encoding (https://github.com/secure-systems-lab/dsse, protocol.md)."""
     name = kind.encode()

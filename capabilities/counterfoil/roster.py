@@ -27,7 +27,7 @@ from pydantic import Field, TypeAdapter
 
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty, verify_assertion
-from counterfoil.canonical import b64, canonical, digest, parse_strict, pre_auth, unb64
+from counterfoil.canonical import b64, canonical, digest, parse_canonical, parse_strict, pre_auth, unb64
 from counterfoil.delegates import Delegate, Delegates, Delegation
 from counterfoil.errors import BadJSON, RosterRefused, StatementRefused
 from counterfoil.keys import SigningKey, VerificationKey
@@ -107,6 +107,16 @@ class SignedEnrolment(Frozen):
     def to_text(self) -> str:
         """Canonical JSON."""
         return canonical(self.model_dump(mode="json")).decode()
+
+    @staticmethod
+    def from_text(text: str) -> SignedEnrolment:
+        """Read a stored enrolment; raises :class:`RosterRefused` unless it is exactly what :meth:`to_text` writes, in
+        which nothing stands twice: others would read another enrolment than we do."""
+        try:
+            parse_canonical(text.encode())
+            return SignedEnrolment.model_validate_json(text)
+        except (BadJSON, ValueError):
+            raise RosterRefused("An enrolment in the roster cannot be read.") from None
 
 
 @dataclass(frozen=True)
@@ -316,10 +326,7 @@ def _verified_enrolments(
     credentials: dict[str, Credential] = {}
     spent: set[str] = set()
     for text in texts:
-        try:
-            signed = SignedEnrolment.model_validate_json(text)
-        except ValueError:
-            raise RosterRefused("An enrolment in the roster cannot be read.") from None
+        signed = SignedEnrolment.from_text(text)
         enrolment = signed.enrolment
         invitation = invitations.get(enrolment.invitation)
         if invitation is None or enrolment.invitation in spent or enrolment.credential in credentials:

@@ -62,6 +62,8 @@ LOG_KEY = b"l" * 32
 class Passkey:
     """A P-256 passkey in software. What an honest one never does is an argument of :meth:`sign`."""
 
+    scheme = ec.ECDSA(hashes.SHA256())
+
     def __init__(self, credential: str, *, backup_eligible: bool = True, curve: ec.EllipticCurve | None = None) -> None:
         self.credential = credential
         self.backup_eligible = backup_eligible
@@ -98,7 +100,7 @@ class Passkey:
         own_flags = 0x05 | (0x08 if self.backup_eligible else 0)
         data = hashlib.sha256(party.encode()).digest() + bytes([own_flags if flags is None else flags]) + bytes(4)
         data = (data + trailing)[:length]
-        signature = self.key.sign(data + hashlib.sha256(told).digest(), ec.ECDSA(hashes.SHA256()))
+        signature = self.key.sign(data + hashlib.sha256(told).digest(), self.scheme)
         return Assertion(
             credential=credential or self.credential,
             authenticator_data=b64(data),

@@ -1,0 +1,89 @@
+// Proofs that a leaf is on the log, in the formats of C2SP: tlog-proof, tlog-checkpoint, signed-note. docs/spec/leaf.md.
+
+import { concat, plainBase64, same, sha256, utf8, verifiesEd25519 } from "./bytes.mjs";
+import { refuse } from "./refused.mjs";
+
+const LOG = 1;
+const WITNESS = 4;
+const MAX_NOTE = 65536;
+const MAX_LINES = 64;
+const KEY_NAME = /^(?:[^\s\u0085+\u0000-\u001f\u007f]|\ufeff){1,200}$/u;
+const SIZE = /^(?:0|[1-9][0-9]{0,17})$/;
+
+/** A verifier key, `name+id+key`. */
+export async function readNoteKey(text) {
+  const [name, id, ...encoded] = text.trim().split("+");
+  const key = plainBase64(encoded.join("+"));
+  if (KEY_NAME.test(name) && key?.length === 33 && [LOG, WITNESS].includes(key[0])) {
+    const hash = (await sha256(concat(utf8(`${name}\n`), key))).subarray(0, 4);
+    if (Buffer.from(hash).toString("hex") === id) return { name, kind: key[0], public: key.subarray(1), id: hash };
+  }
+  return refuse("trust", "The log's key in the trust file cannot be read.");
+}
+
+/** The index of the leaf with this body, and the checkpoint that it is under. */
+export async function checkProof(proof, body, log) {
+  const gap = proof.indexOf("\n\n");
+  const lines = proof.slice(0, Math.max(gap, 0)).split("\n");
+  if (gap === -1 || lines[0] !== "c2sp.org/tlog-proof@v1") refuse("form", "This is no proof of inclusion.");
+  if (lines[1]?.startsWith("extra ")) lines.splice(1, 1); // what it says has no meaning here
+  const number = lines[1]?.startsWith("index ") ? lines[1].slice("index ".length) : "";
+  const path = lines.slice(2).map(plainBase64);
+  if (!SIZE.test(number) || path.length > MAX_LINES) refuse("form", "This is no proof of inclusion.");
+  const checkpoint = await readCheckpoint(proof.slice(gap + 2), log);
+  await checkInclusion(await leafHash(body), BigInt(number), checkpoint, path);
+  return { index: Number(number), size: checkpoint.size };
+}
+
+export const leafHash = (body) => sha256(concat([0], utf8(body)));
+
+/** RFC 9162, section 2.1.3.2; sizes go beyond what a number of JavaScript holds, so they are BigInt. */
+async function checkInclusion(leaf, index, { size, root }, path) {
+  if (index >= size || path.some((each) => each?.length !== 32)) refuse("index", "The proof names no leaf of its tree.");
+  let [found, place, last] = [leaf, index, size - 1n];
+  for (const sibling of path) {
+    if (last === 0n) refuse("path", "The proof is longer than its tree is high.");
+    if (place & 1n || place === last) {
+      found = await sha256(concat([1], sibling, found));
+      while (!(place & 1n) && place !== 0n) [place, last] = [place >> 1n, last >> 1n];
+    } else {
+      found = await sha256(concat([1], found, sibling));
+    }
+    [place, last] = [place >> 1n, last >> 1n];
+  }
+  if (last !== 0n || !same(found, root)) refuse("path", "The proof does not lead from the leaf to the root that was signed.");
+}
+
+/** A checkpoint signed by the log's key; signatures of others may stand beside its own. */
+async function readCheckpoint(note, log) {
+  const [body, signatures] = noteParts(note);
+  const lines = body.split("\n");
+  const root = lines.length >= 4 ? plainBase64(lines[2]) : null;
+  if (root?.length !== 32 || !SIZE.test(lines[1]) || lines.slice(0, -1).includes("")) {
+    refuse("form", "This is no checkpoint of a log.");
+  }
+  if (lines[0] !== log.name || log.kind !== LOG) refuse("log", `The checkpoint is of another log than ${log.name}.`);
+  const own = signatures.filter(([name, content]) => name === log.name && same(content.subarray(0, 4), log.id));
+  if (own.length > 1) refuse("signature", `The note has two signatures of ${log.name}.`);
+  const signed = own.length === 1 && (await verifiesEd25519(log.public, own[0][1].subarray(4), utf8(body)));
+  if (!signed) refuse("signature", `The checkpoint is not signed by the key of the log ${log.name}.`);
+  return { size: BigInt(lines[1]), root };
+}
+
+/** The signed text of a note, and name and content of each signature line. */
+function noteParts(note) {
+  const gap = note.lastIndexOf("\n\n");
+  const lines = note.slice(gap + 2).split("\n");
+  if ([...note].length > MAX_NOTE || gap < 1 || lines.pop() !== "" || lines.length < 1 || lines.length > MAX_LINES) {
+    refuse("form", "This is no signed note.");
+  }
+  const signatures = lines.map((line) => {
+    const [dash, name, encoded] = line.split(" ");
+    const content = plainBase64(encoded ?? "");
+    if (dash !== "—" || !KEY_NAME.test(name ?? "") || content === null || content.length < 5) {
+      refuse("form", "A signature line of the note cannot be read.");
+    }
+    return [name, content];
+  });
+  return [note.slice(0, gap + 1), signatures];
+}

@@ -1,0 +1,45 @@
+"""Write every vector: ``cd tests && python -m vectors.generate``. The same each time; a test compares the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from counterfoil.canonical import canonical
+from vectors.cast import everybody, roster_value, trust_file
+from vectors.make_bundles import bundle_files, bundle_vectors
+from vectors.make_log import leaf_vectors, proof_vectors
+from vectors.make_roster import roster_vectors
+from vectors.make_statements import statement_vectors
+from vectors.make_tokens import capability_vectors, json_vectors, order_vectors
+from vectors.vector import FOLDER, write
+
+TRUSTS = {
+    "trust.json": trust_file(),
+    "trust-no-log.json": trust_file(log=False),
+    "trust-later-roster.json": trust_file(version=10),
+    "trust-first-day.json": trust_file(version=0),
+}
+
+
+def generate(folder: Path) -> None:
+    """Write trust files, the roster, bundles and vectors into the folder."""
+    for name, trust in TRUSTS.items():
+        (folder / name).write_text(json.dumps(trust.model_dump(mode="json"), indent=2) + "\n")
+    (folder / "people.json").write_text(json.dumps(roster_value(everybody()), indent=1) + "\n")
+    write(folder, "json", json_vectors())
+    write(folder, "capability", capability_vectors())
+    write(folder, "order", order_vectors())
+    write(folder, "statement", statement_vectors())
+    write(folder, "roster", roster_vectors())
+    write(folder, "leaf", leaf_vectors())
+    write(folder, "proof", proof_vectors())
+    write(folder, "bundle", bundle_vectors())
+    (folder / "bundles").mkdir(exist_ok=True)
+    for name, content in bundle_files().items():
+        (folder / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    generate(FOLDER)
+    print(canonical({"written": str(FOLDER)}).decode())
