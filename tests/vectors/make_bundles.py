@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -211,9 +212,9 @@ def _signers(part: TicketEvidence) -> list[Any]:
 
 def attested(value: JSONObject, ticket: str | None = None, key: Any = AUTHORITY, **changes: Any) -> bytes:
     """The bundle that an authority makes of these contents, whatever they are."""
-    envelope_text: Any = parse_strict(value["ticket"]["envelope"].encode())
+    named = ticket or json.loads(value["ticket"]["envelope"])["ticket"]
     claims = {
-        "iss": ISSUER, "ticket": ticket or envelope_text["ticket"],
+        "iss": ISSUER, "ticket": named,
         "bundle": digest("counterfoil-bundle", canonical(value)), "iat": START + 1000,
     } | changes  # fmt: skip
     token = sign(key, BUNDLE_TYPE, claims)

@@ -1,0 +1,154 @@
+"""The verifier in JavaScript (``examples/verify_in_node``), which shares no line with ours, finds what ours finds."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.node import run_node
+from counterfoil.audit import verify_bundle
+from counterfoil.bundle import Trust
+from counterfoil.canonical import canonical, parse_strict
+from counterfoil.errors import EvidenceRefused
+from server.cli.office import Office, Program
+from server.cli.signing import ANA, browser, enrolled, opened, payment
+from vectors.core import answer
+from vectors.make_bundles import attested, day
+from vectors.vector import FOLDER, Vector, read_all, write
+
+pytestmark = pytest.mark.anyio
+
+DOES_NOT_HOLD = 5
+CHANGES = 150
+
+
+async def answers(verifier: Path, folder: Path) -> dict[str, Any]:
+    """What JavaScript says of every vector in the folder, by kind and name."""
+    code, out, errors = await run_node("vectors.mjs", folder, folder=verifier)
+    assert (code, errors) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+async def test_javascript_says_of_each_vector_what_the_core_says(verifier: Path) -> None:
+    """``tests/vectors/test_vectors.py`` runs the same files through the core."""
+    found = await answers(verifier, FOLDER)
+    vectors = read_all()
+    differ = [each.id for each in vectors if found[each.kind][each.name] != each.expected]
+    assert differ == []
+    assert sum(len(each) for each in found.values()) == len(vectors)
+
+
+# Bundles of a real desk -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def program() -> Iterator[Program]:
+    with Program.started() as started:
+        yield started
+
+
+@pytest.fixture
+def office(tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch) -> Office:
+    monkeypatch.delitem(__import__("sys").modules, "desk", raising=False)
+    return Office.at(tmp_path / "office", program)
+
+
+async def test_javascript_verifies_what_a_desk_has_just_written(verifier: Path, office: Office, tmp_path: Path) -> None:
+    async with opened(office) as parts, browser(parts, office) as ana:
+        await enrolled(parts, ana, ANA)
+        paid, declined = await payment(parts, ana), await payment(parts, ana, "decline", amount="30.00")
+    trust = tmp_path / "trust.json"
+    trust.write_text(office.run("prove", "--trust").out)
+    for number, ticket in enumerate((paid, declined)):
+        bundle = tmp_path / f"bundle{number}.json"
+        bundle.write_bytes(office.run("prove", ticket).out.encode())
+        code, out, errors = await run_node("verify.mjs", bundle, "--trust", trust, "--json", folder=verifier)
+        assert (code, errors) == (0, "")
+        ours = verify_bundle(bundle.read_bytes(), Trust.from_bytes(trust.read_bytes()))
+        told = [(each["status"], each["says"]) for each in json.loads(out)["findings"]]
+        assert told == [(each.status, each.says) for each in ours.findings]
+    code, out, _ = await run_node("verify.mjs", bundle, "--trust", trust, folder=verifier)
+    assert "✓ Ana" in out
+    assert "Everything that was looked at holds." in out
+
+    body = bundle.read_bytes()
+    for changed in (body.replace(b"30.00", b"99.00"), body + b"\n", body[:-1], b"", b"[" * 100_000, trust.read_bytes()):
+        bundle.write_bytes(changed)
+        code, out, errors = await run_node("verify.mjs", bundle, "--trust", trust, folder=verifier)
+        assert code == DOES_NOT_HOLD
+        assert "✗ " in out + errors
+        assert "    at " not in errors
+    bundle.write_bytes(body)
+    for arguments in ((bundle,), (bundle, "--trust", bundle), (bundle, "--trust", tmp_path / "none"), ()):
+        code, _, errors = await run_node("verify.mjs", *arguments, folder=verifier)
+        assert (code, errors[0]) == (2, "✗")
+
+
+# Bundles that were changed at random, and attested --------------------------------------------------------------------
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a JSON value."""
+    yield path
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from places(item, (*path, key))
+
+
+def changed_at_random(value: Any, chance: random.Random) -> Any:
+    """A copy with one place changed: another character, number, element or type."""
+    copy: Any = parse_strict(canonical(value))
+    *path, last = chance.choice([path for path in places(copy) if path])
+    holder = copy
+    for key in path:
+        holder = holder[key]
+    item = holder[last]
+    if isinstance(item, str) and item and chance.random() < 0.9:
+        at, new = chance.randrange(len(item)), chance.choice('0123456789abcdefAZ_-="{}[]:, \\né\u202e')
+        holder[last] = item[:at] + new + item[at + chance.choice((0, 1, 1, 1)) :]
+    elif isinstance(item, list) and item and chance.random() < 0.9:
+        chance.choice((item.reverse, lambda: item.append(item[0]), item.pop))()
+    elif isinstance(item, int) and chance.random() < 0.9:
+        holder[last] = item + chance.choice((-1, 1))
+    else:
+        holder[last] = chance.choice((None, "", 0, [], {}, True))
+    return copy
+
+
+async def test_both_find_the_same_in_bundles_that_were_changed_at_random(verifier: Path, tmp_path: Path) -> None:
+    """The authority itself attests each, so that everything behind its signature is looked at; neither ever crashes."""
+    chance = random.Random(39)  # noqa: S311 - the same each time
+    (tmp_path / "bundles").mkdir()
+    for name in ("trust.json", "trust-no-log.json"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    vectors = []
+    names = sorted(day().contents)
+    for number in range(CHANGES):
+        value = changed_at_random(day().contents[chance.choice(names)], chance)
+        file = f"bundles/{number}.json"
+        (tmp_path / file).write_bytes(attested(value, "cf_1"))
+        trust = chance.choice(("trust.json", "trust-no-log.json"))
+        vectors.append(Vector(str(number), "", "bundle", {"file": file}, {}, trust=trust))
+    write(tmp_path, "bundle", vectors)
+    theirs = (await answers(verifier, tmp_path))["bundle"]
+    ours = {vector.name: ours_of(vector, tmp_path) for vector in vectors}
+    assert theirs == ours
+    assert len({json.dumps(each) for each in ours.values()}) > 10, "they fail in many ways"
+
+
+def ours_of(vector: Vector, folder: Path) -> dict[str, Any]:
+    try:
+        findings = answer(vector, folder)["findings"]
+    except EvidenceRefused:
+        return {"verdict": "refused", "fails": ["bundle"], "open": []}
+    fails, stays = (
+        list(dict.fromkeys(step for each, step in findings if each == status)) for status in ("fails", "open")
+    )
+    return {"verdict": "refused" if fails else "accepted", "fails": fails, "open": stays}
