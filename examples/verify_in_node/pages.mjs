@@ -1,4 +1,4 @@
-// Whether what a page showed is about the request: docs/spec/bundle.md, step 6.
+// Whether what a page showed is about the request: docs/spec/page.md.
 
 import { refuse } from "./refused.mjs";
 import { roleOf } from "./statements.mjs";

@@ -121,8 +121,8 @@ function checkEligible(person, seat, envelope, roster) {
   }
 }
 
-/** Full case folding as Unicode has it, near enough: what differs folds more alike here, so it refuses more. */
-const folded = (channel) => [...channel].map((letter) => letter.toUpperCase().toLowerCase()).join("");
+/** Full case folding, as far as addresses need it: what Unicode folds alike is alike here, and perhaps a little more. */
+const folded = (channel) => [...channel].map((letter) => letter.toLowerCase().toUpperCase().toLowerCase()).join("");
 
 function seatsOf(requirements) {
   const roles = requirements.flatMap((rung) => Object.keys(rung.staff).map((role) => `staff:${role}`));

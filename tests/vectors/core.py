@@ -25,7 +25,7 @@ from vectors.vector import FOLDER, JSONObject, Vector
 
 
 def answer(vector: Vector, folder: Path = FOLDER) -> JSONObject:
-    """The facts of what holds; raises a refusal of ``errors.py`` for what does not. Bundles are answered by findings."""
+    """The facts of what holds; raises a refusal for what does not. Bundles are answered by their findings."""
     trust = bundle.Trust.from_bytes((folder / vector.trust).read_bytes())
     found: JSONObject = globals()[f"_{vector.kind}"](vector.given, trust, folder)
     return found
@@ -175,8 +175,8 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "declined": ("Somebody declined",),
     "person": ("One person cannot fill two seats",),
     "envelope": ("is not the one that the order is for", "is for another request"),
-    "form": ("changed outside Counterfoil", "cannot be read", "canonical form", "no proof of inclusion", "no checkpoint",
-             "no signed note"),
+    "form": ("changed outside Counterfoil", "cannot be read", "canonical form", "no proof of inclusion",
+             "no checkpoint", "no signed note"),
     "decision": ("for another kind of request",),
     "seat": ("than was to be shown",),
     "display": ("than was to be shown",),

@@ -9,9 +9,10 @@ from counterfoil.canonical import canonical
 from vectors.cast import everybody, roster_value, trust_file
 from vectors.make_bundles import bundle_files, bundle_vectors
 from vectors.make_log import leaf_vectors, proof_vectors
+from vectors.make_orders import order_vectors
 from vectors.make_roster import roster_vectors
 from vectors.make_statements import statement_vectors
-from vectors.make_tokens import capability_vectors, json_vectors, order_vectors
+from vectors.make_tokens import capability_vectors, json_vectors
 from vectors.vector import FOLDER, write
 
 TRUSTS = {

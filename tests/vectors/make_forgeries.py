@@ -51,9 +51,11 @@ def _by_anybody() -> list[Forgery]:
     return [
         Forgery("a changed byte", "the authority signed other contents", other_amount, STOPPED, STOPPED),
         Forgery("a trimmed statement", "the authority signed other contents", cut, STOPPED, STOPPED),
-        Forgery("attested by another key", "the key is a trusted one", attested(honest, key=STRANGER), STOPPED, STOPPED),
+        Forgery("attested by another key", "the key is a trusted one", attested(honest, key=STRANGER), STOPPED,
+                STOPPED),
         Forgery("attested by another authority", "iss is the trusted one",
                 attested(honest, iss="https://evil.example"), STOPPED, STOPPED),
+        Forgery("attested with a claim too many", "claims are closed", attested(honest, note="x"), STOPPED, STOPPED),
         Forgery("a line's end after it", "a bundle is canonical JSON and nothing else", body + b"\n", ["bundle"]),
         Forgery("a blank in it", "a bundle is canonical JSON", body.replace(b":", b": ", 1), ["bundle"]),
         Forgery("cut short", "it is no JSON", body[:-1], ["bundle"]),
@@ -107,7 +109,8 @@ def _by_the_authority() -> list[Forgery]:
         Forgery("attested as another ticket", "it is about the ticket in it",
                 attested(day().contents["executed"], "cf_9"), ["attestation"]),
         forged("without its rules", "this stays open", lambda value: value.update(policy=None), open=["rules"]),
-        forged("without its pages", "this stays open", lambda value: value["ticket"].update(displays=[]), open=["page"]),
+        forged("without its pages", "this stays open", lambda value: value["ticket"].update(displays=[]),
+               open=["page"]),
         forged("with openings deleted", "this stays open", unopened, open=["history"]),
         forged("without its access", "the envelope names one", lambda value: (
             value.update(access=None, proofs=[each for each in value["proofs"] if each["leaf"] in numbers(value)])),
@@ -176,7 +179,8 @@ def _of_the_history() -> list[Forgery]:
     return [
         forged("one of two signed", "the requirements are those of the envelope", retold(request, [signed(ann)]),
                "consent"),
-        forged("a decline relabelled", "each decision has a namespace", retold(request, [relabelled, fay]), "statement"),
+        forged("a decline relabelled", "each decision has a namespace", retold(request, [relabelled, fay]),
+               "statement"),
         forged("a decline among approvals", "one decline ends it", retold(request, [decline, fay]), "consent"),
         forged("signed without verification", "the flag UV", retold(request, [unverified, fay]), "statement"),
         forged("signed after it was redeemed", "leaves never go back", retold(request, [signed(ann), late]), "history"),

@@ -27,7 +27,7 @@ def roster_vectors() -> list[Vector]:
     everyone = roster_value(everybody())
     records, enrolments = everyone["records"], everyone["enrolments"]
 
-    def vector(name: str, shows: str, expected: JSONObject, trust: str = "trust.json", **changes: Any) -> Vector:
+    def vector(name: str, shows: str, expected: JSONObject, /, trust: str = "trust.json", **changes: Any) -> Vector:
         return Vector(name, shows, "roster", {**everyone, **changes}, expected, trust=trust)
 
     def enrolled(reason: str, name: str, shows: str, *, as_person: str = "ann", trust: str = "trust.json",
@@ -66,25 +66,26 @@ def roster_vectors() -> list[Vector]:
                enrolments=[]),
         vector("a second invitation", "the last one counts, and the first passkey stays",
                accepted(version=4, people=["ann", "ben", "fay"], ended=[], credentials=sorted(
-                   PASSKEYS[name].credential for name in ("ann", "fay", "ben", "lost"))), **roster_value(moved)),
+                   PASSKEYS[name].credential for name in ("ann", "fay", "ben", "lost"))),
+               records=moved.records, enrolments=moved.enrolments),
         vector("with the other s in a record", "both are taken where nothing follows it",
                accepted(version=3, people=["ann", "ben", "fay"], ended=[], credentials=[]),
                records=[*other.records[:2], other_s(other.records[2])], enrolments=[]),
         vector("older than was seen", "the trust file has the lowest version", refused("version"),
                "trust-later-roster.json"),
-        vector("the last records are missing", "then it is older than was seen", refused("version"), records=records[:2],
-               enrolments=[]),
+        vector("the last records are missing", "then it is older than was seen", refused("version"),
+               records=records[:2], enrolments=[]),
         vector("a record is missing", "records are numbered", refused("chain"), records=records[1:]),
         vector("a gap in the middle", "each names the digest of the one before it", refused("chain"),
                records=[*records[:4], *records[5:]]),
         vector("two records changed places", "numbers and digests", refused("chain"),
                records=[records[1], records[0], *records[2:]]),
-        vector("a number left out", "version is the place", refused("chain"), **roster_value(gap)),
+        vector("a number left out", "version is the place", refused("chain"), records=gap.records),
         vector("a record of another roster", "previous is the digest of the text before it", refused("chain"),
                records=[other.records[0], *records[1:]]),
-        vector("a record by another key", "the roster's key signs", refused("key"), **roster_value(strange)),
+        vector("a record by another key", "the roster's key signs", refused("key"), records=strange.records),
         vector("a record by the authority", "the authority's key is none of the roster's", refused("key"),
-               **roster_value(served)),
+               records=served.records),
         vector("a changed record", "the signature is over these bytes", refused("signature"),
                records=[changed_payload(records[0], '"A-1"', '"A-2"'), *records[1:]]),
         vector("a record that says nothing known", "closed members", refused("payload"),
@@ -109,7 +110,7 @@ def roster_vectors() -> list[Vector]:
         enrolled("signature", "signed by another passkey", "the new passkey signs itself", signer=same_id("fay")),
         enrolled("credential", "the assertion of another credential", "it is the new one's", signer=PASSKEYS["fay"]),
         enrolled("backup", "not the kind that it says", "the flag BE", backup_eligible=False),
-        enrolled("secret", "the secret of another invitation", "each invitation has its own", 
+        enrolled("secret", "the secret of another invitation", "each invitation has its own",
                  secret=_secret_of(office("ann", "fay", "ben"), 1)),
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ JSONObject = dict[str, Any]
 
 @dataclass(frozen=True)
 class Vector:
-    """One vector. ``trust`` is the name of a trust file beside it; ``expected`` has ``verdict`` and what goes with it."""
+    """One vector. ``trust`` names a trust file beside it; ``expected`` has ``verdict`` and what goes with that."""
 
     name: str
     shows: str
