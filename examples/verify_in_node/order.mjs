@@ -9,8 +9,8 @@ const GRANT_LIFE = 900;
 const ASSURANCES = ["none", "link", "passkey", "passkey_bound"];
 
 /** The order, and that the envelope is the one that it is for. `now` is when it would be run. */
-export async function verifyOrder(order, envelopeText, { trust, now }) {
-  const { issuer, executor } = trust;
+export async function verifyOrder(order, envelopeText, { trust, executor, now }) {
+  const { issuer } = trust;
   const claims = await readOrder(order, trust.authorityKeys, { issuer, executor });
   if ((await envelopeDigest(envelopeText)) !== claims.envelope) {
     refuse("envelope", "The stored request is not the one that the order is for.");

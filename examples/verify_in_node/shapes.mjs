@@ -102,7 +102,7 @@ export const bundle = closed({
 
 const keys = listOf(tableOf(text), 1, 100);
 export const trust = closed({
-  format: oneOf("counterfoil-trust"), v: oneOf(1), issuer: text, executor: text, party: text,
-  origins: listOf(text, 1, 100), roster_keys: keys, roster_version: atLeast(0), authority_keys: keys,
+  format: oneOf("counterfoil-trust"), v: oneOf(1), issuer: text, executors: listOf(text, 1, 100),
+  party: text, origins: listOf(text, 1, 100), roster_keys: keys, roster_version: atLeast(0), authority_keys: keys,
   log_key: nullOr(text),
 });

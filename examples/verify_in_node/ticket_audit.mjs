@@ -71,7 +71,7 @@ export class TicketAudit {
     const envelope = readEnvelope(this.part.envelope);
     this.args = readArguments(envelope.arguments);
     if (envelope.issuer !== this.trust.issuer) refuse("issuer", "It was made by another authority.");
-    if (envelope.executor !== this.trust.executor) refuse("audience", "It was for another executor.");
+    if (!this.trust.executors.includes(envelope.executor)) refuse("audience", "It was for another executor.");
     return envelope;
   }
 

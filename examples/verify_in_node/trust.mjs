@@ -20,7 +20,7 @@ export async function readTrust(bytes) {
   if (!shapes.trust(file)) refuse("trust", "This is no trust file of Counterfoil, or it has other members than one.");
   return {
     issuer: file.issuer,
-    executor: file.executor,
+    executors: file.executors,
     party: file.party,
     origins: file.origins,
     rosterKeys: await keysOf(file.roster_keys),

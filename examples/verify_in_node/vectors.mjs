@@ -32,7 +32,7 @@ const verifiers = {
   },
 
   async order(given, trust) {
-    const { claims, envelope } = await verifyOrder(given.order, given.envelope, { trust, now: given.now });
+    const { claims, envelope } = await verifyOrder(given.order, given.envelope, { ...given, trust });
     const roster = await verifyRoster(parseStrict(await read(given.roster)), trust);
     const displays = await digests(given.displays);
     const grant = await grantUnder(given.access, claims.redeemed_at, roster, trust);

@@ -48,7 +48,7 @@ def trust_file(*, log: bool = True, version: int = 3) -> TrustFile:
     """What ``counterfoil prove --trust`` would write of this desk."""
     return TrustFile(
         issuer=ISSUER,
-        executor=EXECUTOR,
+        executors=(EXECUTOR,),
         party=PARTY,
         origins=(ISSUER,),
         roster_keys=(ROSTER.public.to_jwk(),),

@@ -43,8 +43,9 @@ def _capability(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObj
 def _order(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     body = given["envelope"].encode()
     claims, envelope = verify_envelope(
-        given["order"], body, issuer=trust.issuer, executor=trust.executor, keys=trust.authority_keys, now=given["now"]
-    )
+        given["order"], body, issuer=trust.issuer, executor=given["executor"], keys=trust.authority_keys,
+        now=given["now"],
+    )  # fmt: skip
     roster = _roster_of(given, trust, folder)
     displays = _displays(given)
     proven = verify_evidence(

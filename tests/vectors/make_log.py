@@ -10,7 +10,7 @@ from counterfoil.bundle import BundledLeaf, LeafProof
 from counterfoil.canonical import b64, canonical, parse_strict
 from counterfoil.checkpoints import WITNESS, NoteSigner, cosign, read_checkpoint, sign_checkpoint, write_proof
 from counterfoil.log import GENESIS, LeafDraft, seal
-from counterfoil.tlog import Tree, leaf_hash
+from counterfoil.tlog import Tile, Tree, leaf_hash, read_tile
 from vectors.cast import LOG_SIGNER, START, STRANGE_LOG
 from vectors.seeded import ed25519, seed
 from vectors.vector import JSONObject, Vector, accepted, refused
@@ -32,8 +32,10 @@ class SeededLog:
 
     def proof(self, number: int, *, size: int | None = None, signer: NoteSigner = LOG_SIGNER, after: str = "") -> str:
         """The proof of a leaf; ``after`` stands after the checkpoint's own signature."""
-        tree = Tree(lambda level, place: [])
-        tree.append([leaf_hash(leaf.body.encode()) for leaf in self.leaves[:size]])
+        tiles: dict[tuple[int, int], Tile] = {}
+        tree = Tree(lambda level, place: tiles[level, place])
+        for leaf in self.leaves[:size]:
+            tiles |= {(level, place): read_tile(full) for level, place, full in tree.append([_hash(leaf)])}
         note = sign_checkpoint(signer, tree.size, tree.root())
         return write_proof(number, tree.inclusion(number), note + after)
 
@@ -41,6 +43,10 @@ class SeededLog:
         """The proof of each of these leaves."""
         places = [self.leaves.index(leaf) for leaf in leaves]
         return [LeafProof(leaf=place, proof=self.proof(place)) for place in places]
+
+
+def _hash(leaf: BundledLeaf) -> bytes:
+    return leaf_hash(leaf.body.encode())
 
 
 def small_log() -> SeededLog:

@@ -38,6 +38,7 @@ def order_vectors() -> list[Vector]:
             "displays": {seat: page(about, seat) for seat in seats},
             "roster": "people.json",
             "access": access,
+            "executor": EXECUTOR,
             "now": now,
         }
         return Vector(name, shows, "order", given, expected)
