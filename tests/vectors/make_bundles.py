@@ -17,6 +17,7 @@ from counterfoil.tokens import sign
 from vectors.cast import (
     ALONE,
     AUTHORITY,
+    BOTH,
     ISSUER,
     PASSKEYS,
     POLICY,
@@ -101,7 +102,7 @@ def day() -> Day:
     for version in (1, 2, 3):
         log.add("roster", None, START - 1000, version=version)
     parts = {
-        "executed": _executed(log), "declined": _declined(log), "pending": _pending(log), "settled": _settled(log),
+        "executed": _executed(log), "declined": _declined(log), "pending": _pending(log), "settled": settled(log),
         "access": _access(log),
     }  # fmt: skip
     parts["unattended"] = _unattended(log)
@@ -135,25 +136,31 @@ def _pending(log: SeededLog) -> JSONObject:
     return evidence(request, [], asked(log, request), "pending")
 
 
-def _settled(log: SeededLog) -> JSONObject:
-    request = envelope(ticket="cf_4", requirements=(ALONE,))
-    told = [signed(statement(request, "ann"))]
+def settled(
+    log: SeededLog, *, started_at: int = REDEEMED, by: str = "fay", seat: str = FINANCE, at: int = START + 200,
+    told_of: JSONObject | None = None, both: bool = False, more: str = "",
+) -> JSONObject:  # fmt: skip
+    """What nobody knew was settled. ``told_of`` replaces groups of the leaf; ``both``: finance approved it as well;
+    ``more``: members that a settlement does not have."""
+    request = envelope(ticket="cf_4", requirements=(BOTH if both else ALONE,))
+    told = [signed(statement(request, "ann")), *([signed(statement(request, "fay", FINANCE))] if both else [])]
     unknown = {"reason": "The connector hung."}
     leaves = asked(log, request) + said(log, request, told) + ran(log, request, REDEEMED, "report_unknown", unknown)
     shown = {
-        "v": 1, "request": parse_strict(page(request, FINANCE).encode()), "ticket": "cf_4", "started_at": REDEEMED,
+        "v": 1, "request": parse_strict(page(request, seat).encode()), "ticket": "cf_4", "started_at": started_at,
         "idempotency_key": "cf_4", "reason": "The connector hung.",
     }  # fmt: skip
     content = canonical(shown)
     settlement = Settlement(
         issuer=ISSUER, envelope=envelope_digest(request.to_bytes()),
-        display=digest("counterfoil-settlement-display", content), seat=FINANCE, person="fay",
-        credential=PASSKEYS["fay"].credential, nonce=b64(seed("nonce of the settlement")), iat=START + 200,
-        exp=START + 800, found="executed", reference="RF-7",
+        display=digest("counterfoil-settlement-display", content), seat=seat, person=by,
+        credential=PASSKEYS[by].credential, nonce=b64(seed("nonce of the settlement")), iat=at,
+        exp=at + 600, found="executed", reference="RF-7",
     )  # fmt: skip
-    text = settlement.to_bytes()
-    assertion = PASSKEYS["fay"].sign(challenge(SETTLE_NAMESPACE, text)).model_dump(mode="json")
-    named = {"statement": digest("counterfoil-settlement", text), "seat": FINANCE, "found": "executed", "person": "fay"}
+    text = settlement.to_bytes()[:-1] + more.encode() + b"}"
+    assertion = PASSKEYS[by].sign(challenge(SETTLE_NAMESPACE, text)).model_dump(mode="json")
+    named = {"statement": digest("counterfoil-settlement", text), "seat": seat, "found": "executed", "person": by}
+    named |= told_of or {}
     leaves.append(tell(log, request, START + 201, "find_executed", **named))
     part = evidence(request, told, leaves, "executed")
     part["displays"].append({"seat": "settlement", "content": content.decode()})
@@ -230,10 +237,10 @@ def changed(name: str, *changes: Change) -> JSONObject:
     return value
 
 
-def history(value: JSONObject, *leaves: BundledLeaf) -> None:
-    """Put other leaves in, of which nothing is proven."""
-    value["ticket"]["leaves"] = [leaf.model_dump() for leaf in leaves]
-    value["proofs"] = []
+def numbers(value: JSONObject) -> list[int]:
+    """The numbers of the ticket's own leaves."""
+    bodies: list[Any] = [parse_strict(leaf["body"].encode()) for leaf in value["ticket"]["leaves"]]
+    return [body["n"] for body in bodies]
 
 
 def bundle_files() -> dict[str, bytes]:

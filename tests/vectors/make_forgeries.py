@@ -2,36 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.tickets import Envelope
-from vectors.cast import START, STRANGE_LOG, STRANGER, ended, envelope, office, signed, statement
-from vectors.make_bundles import FINANCE, PAID, REDEEMED, asked, attested, changed, day, pause, ran, said
-from vectors.make_log import SeededLog
+from counterfoil.canonical import canonical, parse_strict
+from vectors.cast import STRANGER
+from vectors.forgery import Forgery
+from vectors.make_bundles import attested, changed, day, numbers
+from vectors.make_forged_ends import forged_ends
+from vectors.make_forged_leaves import forged_leaves
 from vectors.vector import JSONObject
-
-NO_LOG = "trust-no-log.json"
-
-
-@dataclass(frozen=True)
-class Forgery:
-    """A file, and what fails in it. A file that is no bundle fails as ``bundle``."""
-
-    name: str
-    shows: str
-    content: bytes
-    fails: list[str]
-    open: list[str] = field(default_factory=list)
-    trust: str = "trust.json"
-
-    @property
-    def file(self) -> str:
-        return self.name.replace(" ", "-").replace(",", "").replace("'", "")
-
 
 STOPPED = ["attestation"]
 """Nothing else is looked at."""
@@ -39,7 +19,7 @@ STOPPED = ["attestation"]
 
 @cache
 def FORGERIES() -> list[Forgery]:
-    return [*_by_anybody(), *_by_the_authority(), *_of_the_history(), *_of_the_end()]
+    return [*_by_anybody(), *_by_the_authority(), *forged_leaves(), *forged_ends()]
 
 
 def _by_anybody() -> list[Forgery]:
@@ -118,126 +98,7 @@ def _by_the_authority() -> list[Forgery]:
     ]  # fmt: skip
 
 
-def numbers(value: JSONObject) -> list[int]:
-    """The numbers of the ticket's own leaves."""
-    bodies: list[Any] = [parse_strict(leaf["body"].encode()) for leaf in value["ticket"]["leaves"]]
-    return [body["n"] for body in bodies]
-
-
 def unopened(value: JSONObject) -> None:
     """The openings were deleted, as may be; nobody can read the outcome from a leaf then."""
     for leaf in value["ticket"]["leaves"]:
         leaf["opening"] = None
-
-
-def _of_the_history() -> list[Forgery]:
-    """The authority makes up leaves, too: for an auditor who trusts no log."""
-
-    def forged(name: str, shows: str, change: Callable[[JSONObject], None], *fails: str) -> Forgery:
-        opens = [] if "history" in fails else ["log"]
-        return Forgery(name, shows, attested(changed("executed", change)), list(fails), opens, NO_LOG)
-
-    def retold(
-        request: Envelope, told: list[JSONObject], *, at: int = REDEEMED, left: int | None = None
-    ) -> Callable[[JSONObject], None]:
-        def change(value: JSONObject) -> None:
-            log = SeededLog()
-            leaves = asked(log, request) + said(log, request, told) + ran(log, request, at)
-            ticket = value["ticket"]
-            ticket |= {
-                "envelope": request.to_bytes().decode(), "statements": told,
-                "leaves": [leaf.model_dump() for leaf in leaves],
-            }  # fmt: skip
-            value["proofs"] = []
-            if left is not None:
-                made = office("ann", "fay", "ben")
-                value["roster"]["records"].append(ended(made, "person", "fay", left))
-
-        return change
-
-    def moved(value: JSONObject) -> None:
-        leaves = value["ticket"]["leaves"]
-        leaves[1], leaves[2] = leaves[2], leaves[1]
-
-    def swapped(value: JSONObject) -> None:
-        leaves = value["ticket"]["leaves"]
-        leaves[1]["opening"], leaves[2]["opening"] = leaves[2]["opening"], leaves[1]["opening"]
-
-    def added(value: JSONObject) -> None:
-        value["ticket"]["leaves"].append(day().contents["pending"]["ticket"]["leaves"][0])
-
-    def unminted(value: JSONObject) -> None:
-        value["ticket"]["leaves"] = [leaf for leaf in value["ticket"]["leaves"] if '"mint"' not in leaf["body"]]
-
-    request = envelope()
-    ann = statement(request, "ann")
-    fay = signed(statement(request, "fay", FINANCE))
-    decline = signed(ann.model_copy(update={"decision": "decline", "code": None}))
-    relabelled = decline | {"statement": ann.to_bytes().decode()}
-    unverified = signed(ann, flags=0x09)
-    late = signed(statement(request, "fay", FINANCE, iat=REDEEMED + 1, exp=REDEEMED + 2))
-    return [
-        forged("one of two signed", "the requirements are those of the envelope", retold(request, [signed(ann)]),
-               "consent"),
-        forged("a decline relabelled", "each decision has a namespace", retold(request, [relabelled, fay]),
-               "statement"),
-        forged("a decline among approvals", "one decline ends it", retold(request, [decline, fay]), "consent"),
-        forged("signed without verification", "the flag UV", retold(request, [unverified, fay]), "statement"),
-        forged("signed after it was redeemed", "leaves never go back", retold(request, [signed(ann), late]), "history"),
-        forged("redeemed after it had expired", "the envelope has the time",
-               retold(request, [signed(ann), fay], at=START + 86400), "consent"),
-        forged("a signer who had left", "by the roster of the moment", retold(request, [signed(ann), fay],
-               left=REDEEMED - 1), "statement"),
-        forged("a signer who left afterwards", "an approval keeps its worth", retold(request, [signed(ann), fay],
-               left=REDEEMED + 1)),
-        forged("leaves in another order", "numbers rise", moved, "history", "log"),
-        forged("an opening of another leaf", "digests are salted", swapped, "history", "log"),
-        forged("a leaf of another ticket", "a ticket's leaves name it", added, "history", "log"),
-        forged("a redemption of nothing", "a capability was minted before", unminted, "history", "log"),
-        forged("another state", "it is the one that the leaves tell", lambda value: value["ticket"].update(
-            state="not_executed"), "history", "log"),
-    ]  # fmt: skip
-
-
-def _of_the_end() -> list[Forgery]:
-    def forged(name: str, shows: str, change: Any, *fails: str, of: str = "executed") -> Forgery:
-        return Forgery(name, shows, attested(changed(of, change)), list(fails))
-
-    def with_proof(place: int, proof: str) -> Any:
-        return lambda value: value["proofs"][place].update(proof=proof)
-
-    def late(value: JSONObject) -> None:
-        log, request = SeededLog(), pause()
-        leaves = asked(log, request) + ran(log, request, START + 910)
-        value["ticket"]["leaves"] = [leaf.model_dump() for leaf in leaves]
-        value["proofs"] = []
-
-    contents, log = day().contents["executed"], day().log
-    first = numbers(contents)[0]
-    settlement = day().contents["settled"]["ticket"]["settlement"]["statement"]
-    other = settlement.replace('"executed"', '"not_executed"')
-    assert digest("counterfoil-settlement", other.encode()) != digest("counterfoil-settlement", settlement.encode())
-    return [
-        forged("another outcome", "it is the one on the leaf", lambda value: value["ticket"].update(
-            outcome=canonical({"receipt": PAID["receipt"] | {"summary": "Nothing."}}).decode()), "outcome"),
-        forged("without its settlement", "the leaf names it", lambda value: value["ticket"].update(settlement=None),
-               "outcome", of="settled"),
-        forged("another finding", "it was signed", lambda value: value["ticket"]["settlement"].update(statement=other),
-               "settlement", "outcome", of="settled"),
-        forged("another page of the settlement", "it was signed", other_start, "settlement", "outcome", of="settled"),
-        Forgery("after its access", "an access ends", attested(changed("unattended", late)), ["consent"],
-                ["log"], NO_LOG),
-        forged("without a proof", "each leaf has one", lambda value: value["proofs"].pop(), "log"),
-        forged("a proof of another leaf", "the path is from these bytes", with_proof(0, log.proof(first + 1)), "log"),
-        forged("a proof under another key", "the checkpoint is the trusted log's",
-               with_proof(0, log.proof(first, signer=STRANGE_LOG)), "log"),
-        forged("a proof too many", "only of leaves in the bundle", lambda value: value["proofs"].append(
-            {"leaf": 0, "proof": log.proof(0)}), "log"),
-        forged("a proof twice", "one of each leaf", lambda value: value["proofs"].append(value["proofs"][0]), "log"),
-    ]  # fmt: skip
-
-
-def other_start(value: JSONObject) -> None:
-    """The page of the settlement tells of another start."""
-    shown = value["ticket"]["displays"][-1]
-    shown["content"] = shown["content"].replace(f'"started_at":{REDEEMED}', f'"started_at":{REDEEMED - 1}')

@@ -113,6 +113,8 @@ def leaf_vectors() -> list[Vector]:
                opening=(reported.opening or "").replace("0.5", "1e+300")),
         vector("nested too deeply", "an opening is strict JSON", refused("form"), reported,
                opening=(reported.opening or "").replace("0.5", "[" * 33 + "]" * 33)),
+        vector("a member too many in the opening", "closed members", refused("form"),
+               opening=opening[:-1] + ',"w":1}'),
         vector("a member too many", "closed members", refused("form"), body=body[:-1] + ',"w":1}'),
         vector("another version", "v is 1", refused("form"), body=body.replace('"v":1', '"v":2')),
         vector("a line's end", "nothing follows", refused("form"), body=f"{body}\n"),
@@ -143,6 +145,9 @@ def proof_vectors() -> list[Vector]:
     cosigned = cosign(witness, read_checkpoint(note, LOG_SIGNER.key), START)
     stranger = f"— somebody.example {base64.b64encode(bytes(68)).decode()}\n"
     own = note.rpartition("\n\n")[2]
+    body = f"{note.partition(chr(10) * 2)[0]}\n".replace("\n7\n", "\n07\n")
+    raw = LOG_SIGNER.key.id + LOG_SIGNER.private.sign(body.encode())
+    zero = f"{body}\n— {LOG_SIGNER.key.name} {base64.b64encode(raw).decode()}\n"
     first = base64.b64encode(leaf_hash(log.leaves[0].body.encode())).decode()
     return [
         *(
@@ -180,5 +185,9 @@ def proof_vectors() -> list[Vector]:
         vector("signed twice", "a second signature by one key makes a note worthless", refused("signature"),
                log.proof(2, after=own)),
         vector("not signed", "a note has a signature", refused("form"), honest.replace(own, "")),
+        vector("a signature line that is none", "a note's lines can all be read", refused("form"),
+               log.proof(2, after=stranger.replace("—", "-"))),
+        vector("a size with a zero before it", "numbers in their only spelling", refused("form"),
+               honest.partition("\n\n")[0] + "\n\n" + zero),
         vector("without its last line's end", "a note ends with one", refused("form"), honest[:-1]),
     ]  # fmt: skip

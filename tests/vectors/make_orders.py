@@ -128,11 +128,12 @@ def access_vectors(vector: Any) -> list[Vector]:
 
     def under(
         name: str, shows: str, expected: JSONObject, *, about: Envelope = pause, at: int = START + 120,
-        statements: list[JSONObject] | None = None, none: bool = False,
+        statements: list[JSONObject] | None = None, none: bool = False, opened: Envelope = access,
+        opened_at: int = START + 20,
     ) -> Vector:  # fmt: skip
         grant = {
-            "envelope": access.to_bytes().decode(), "statements": granted if statements is None else statements,
-            "displays": {HOLDER: page(access)}, "redeemed_at": START + 20,
+            "envelope": opened.to_bytes().decode(), "statements": granted if statements is None else statements,
+            "displays": {HOLDER: page(opened)}, "redeemed_at": opened_at,
         }  # fmt: skip
         made: Vector = vector(
             name, shows, expected, about=about, statements=[], access=None if none else grant, redeemed_at=at,
@@ -144,6 +145,8 @@ def access_vectors(vector: Any) -> list[Vector]:
     other = pause.model_copy(update={"conversation": "another chat"})
     theirs = pause.model_copy(update={"account": "A-2"})
     approval = statement(access, "ann")
+    refund = access.model_copy(update={"operation": "refund"})
+    nowhere = access.model_copy(update={"conversation": None})
     return [
         under("under an access", "the grant takes the place of requirements", holds),
         under("in the last second of an access", "900 seconds from the last signature", holds, at=START + 909),
@@ -153,6 +156,12 @@ def access_vectors(vector: Any) -> list[Vector]:
         under("under an access that nobody granted", "it is worth what was signed", refused("grant"), statements=[]),
         under("under an access that was approved", "an approval is no grant", refused("decision"),
               statements=[signed(approval)]),
+        under("under what is no access", "only an access opens anything", refused("grant"), opened=refund,
+              statements=[signed(statement(refund, "ann"))]),
+        under("under an access of no conversation", "a grant is for one", refused("grant"), opened=nowhere,
+              statements=[signed(statement(nowhere, "ann", decision="grant"))]),
+        under("under an access redeemed before it was signed", "nothing that came later counts", refused("grant"),
+              opened_at=START + 9),
         under("under no access", "the envelope names one", refused("grant"), none=True),
     ]  # fmt: skip
 
