@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from conformance.node import run_node
 from counterfoil.audit import verify_bundle
-from counterfoil.bundle import Trust
+from counterfoil.bundle import MAX_BUNDLE, Trust
 from counterfoil.canonical import canonical, parse_strict
 from counterfoil.errors import EvidenceRefused
 from server.cli.office import Office, Program
@@ -56,7 +57,7 @@ def program() -> Iterator[Program]:
 
 @pytest.fixture
 def office(tmp_path: Path, program: Program, monkeypatch: pytest.MonkeyPatch) -> Office:
-    monkeypatch.delitem(__import__("sys").modules, "desk", raising=False)
+    monkeypatch.delitem(sys.modules, "desk", raising=False)
     return Office.at(tmp_path / "office", program)
 
 
@@ -78,17 +79,51 @@ async def test_javascript_verifies_what_a_desk_has_just_written(verifier: Path, 
     assert "✓ Ana" in out
     assert "Everything that was looked at holds." in out
 
-    body = bundle.read_bytes()
-    for changed in (body.replace(b"30.00", b"99.00"), body + b"\n", body[:-1], b"", b"[" * 100_000, trust.read_bytes()):
+    body, huge = bundle.read_bytes(), b" " * (MAX_BUNDLE + 1)
+    for changed in (
+        huge,
+        body.replace(b"30.00", b"99.00"),
+        body + b"\n",
+        body[:-1],
+        b"",
+        b"[" * 100_000,
+        trust.read_bytes(),
+    ):
         bundle.write_bytes(changed)
         code, out, errors = await run_node("verify.mjs", bundle, "--trust", trust, folder=verifier)
         assert code == DOES_NOT_HOLD
         assert "✗ " in out + errors
         assert "    at " not in errors
+        assert ("too large" in errors) is (changed is huge)
     bundle.write_bytes(body)
     for arguments in ((bundle,), (bundle, "--trust", bundle), (bundle, "--trust", tmp_path / "none"), ()):
         code, _, errors = await run_node("verify.mjs", *arguments, folder=verifier)
         assert (code, errors[0]) == (2, "✗")
+
+
+TRUST = json.loads((FOLDER / "trust.json").read_bytes())
+KEY = TRUST["roster_keys"][0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"v": 2}, {"format": "counterfoil-bundle"}, {"more": 1}, {"executors": []}, {"origins": []},
+        {"roster_version": -1}, {"roster_version": "3"}, {"authority_keys": []},
+        {"log_key": "desk.example/log+00000000+AA=="},
+        {"roster_keys": [KEY | {"d": KEY["x"]}]}, {"roster_keys": [KEY | {"y": KEY["x"]}]},
+        {"roster_keys": [KEY | {"crv": "P-384"}]}, {"roster_keys": [KEY | {"x": f"{KEY['x']}="}]},
+    ],
+)  # fmt: skip
+async def test_both_refuse_a_trust_file_that_cannot_be_used(verifier: Path, tmp_path: Path, changes: Any) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_text(json.dumps(TRUST | changes))
+    with pytest.raises(EvidenceRefused):
+        Trust.from_bytes(trust.read_bytes())
+    bundle = FOLDER / "bundles" / "executed.json"
+    code, _, errors = await run_node("verify.mjs", bundle, "--trust", trust, folder=verifier)
+    assert (code, errors[0]) == (2, "✗")
+    assert "    at " not in errors
 
 
 # Bundles that were changed at random, and attested --------------------------------------------------------------------
