@@ -1,6 +1,7 @@
 // Who people are, what they hold, and with which passkeys they sign: docs/spec/roster.md.
 
 import { digest, preAuth, unb64, verifiesEd25519 } from "./bytes.mjs";
+import { Delegates } from "./delegates.mjs";
 import { refuse, Refused } from "./refused.mjs";
 import * as shapes from "./shapes.mjs";
 import { challengeOf, verifyAssertion } from "./statements.mjs";
@@ -12,13 +13,17 @@ export const recordDigest = (text) => digest("counterfoil-roster-record", text);
 /** Every link of every chain. `people` and `credentials` are by id; `version` is the number of records. */
 export async function verifyRoster({ records, enrolments }, trust) {
   const [people, invitations, ended, times] = [new Map(), new Map(), new Set(), []];
-  let head = await recordDigest("");
+  const delegates = new Delegates();
+  let [head, latest] = [await recordDigest(""), 0];
   for (const [place, text] of records.entries()) {
-    const record = await readRecord(text, place + 1, head, trust);
-    head = await recordDigest(text);
+    const record = await readRecord(text, place + 1, head, trust, delegates, latest);
+    [head, latest] = [await recordDigest(text), Math.max(latest, record.iat)];
     times.push(record.iat);
-    if (record.type === "end") {
+    if (record.type === "delegation") {
+      await delegates.add(record);
+    } else if (record.type === "end") {
       ended.add(`${record.what} ${record.id}`);
+      if (record.what === "delegate") delegates.ended.add(record.id);
     } else {
       const { person: id, name, accounts, roles, channels } = record;
       invitations.set(head, record);
@@ -61,11 +66,14 @@ export async function rosterAt(moment, { records, enrolments }, times, trust) {
   return verifyRoster(then, { ...trust, rosterVersion: 0 });
 }
 
-async function readRecord(text, number, head, trust) {
+async function readRecord(text, number, head, trust, delegates, before) {
   let record;
+  let signer;
   try {
-    [record] = await readToken(text, "cf-roster+jwt", trust.rosterKeys);
-    if (!shapes.invitation(record) && !shapes.end(record)) refuse("payload", "It is neither an invitation nor an end.");
+    const keys = new Map([...delegates.keys, ...trust.rosterKeys]);
+    [record, signer] = await readToken(text, "cf-roster+jwt", keys);
+    const known = shapes.invitation(record) || shapes.end(record) || shapes.delegation(record);
+    if (!known) refuse("payload", "It is neither an invitation, nor an end, nor a delegation.");
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     refuse(error.reason, `Record ${number} of the roster is not signed by the roster key: ${error.message}`);
@@ -73,6 +81,9 @@ async function readRecord(text, number, head, trust) {
   if (record.version !== number || record.previous !== head) {
     refuse("chain", `Record ${number} of the roster does not follow the one before it.`);
   }
+  const delegate = trust.rosterKeys.has(signer) ? "" : signer;
+  if (delegate !== "") delegates.check(delegate, record, before);
+  if (record.type === "invitation") delegates.invited(delegate, record);
   return record;
 }
 

@@ -64,7 +64,12 @@ export const invitation = closed({
   ...record, type: oneOf("invitation"), person: text, name: text, accounts: listOf(text), roles: listOf(text),
   channels: listOf(text), secret_key: text, exp: integer,
 });
-export const end = closed({ ...record, type: oneOf("end"), what: oneOf("person", "credential"), id: text });
+export const end = closed({
+  ...record, type: oneOf("end"), what: oneOf("person", "credential", "delegate"), id: text,
+});
+export const delegation = closed({
+  ...record, type: oneOf("delegation"), name: text, x: text, y: text, roles: listOf(text), exp: integer,
+});
 export const signedEnrolment = closed({
   enrolment: closed({
     v: oneOf(1), invitation: text, person: text, credential: text, public_key: text, backup_eligible: flag,

@@ -28,6 +28,7 @@ CODE = "123456"
 AUTHORITY = SeededKey.of("authority")
 ROSTER = SeededKey.of("roster")
 STRANGER = SeededKey.of("stranger")
+SERVICE = SeededKey.of("the sign-in service")
 LOG_SIGNER = NoteSigner.of("desk.example/log", LOG, ed25519("log"))
 STRANGE_LOG = NoteSigner.of("desk.example/log", LOG, ed25519("another log"))
 
@@ -39,9 +40,9 @@ ALONE = Rung(holder="passkey", code=True)
 
 PASSKEYS: dict[str, Passkey] = {
     name: SeededPasskey(name, backup_eligible=name != "ben")
-    for name in ("ann", "ben", "fay", "fil", "nat", "lee", "lost", "stranger")
+    for name in ("ann", "ben", "fay", "fil", "nat", "lee", "lost", "stranger", "cyd")
 }
-"""Ben's cannot be copied; ``lost`` was Ann's; ``stranger`` is nobody's."""
+"""Ben's cannot be copied; ``lost`` was Ann's; ``stranger`` is nobody's, ``cyd`` comes by a delegate."""
 
 
 def trust_file(*, log: bool = True, version: int = 3) -> TrustFile:

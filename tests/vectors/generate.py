@@ -8,6 +8,7 @@ from pathlib import Path
 from counterfoil.canonical import canonical
 from vectors.cast import everybody, roster_value, trust_file
 from vectors.make_bundles import bundle_files, bundle_vectors
+from vectors.make_delegates import delegate_vectors
 from vectors.make_log import leaf_vectors, proof_vectors
 from vectors.make_orders import order_vectors
 from vectors.make_roster import roster_vectors
@@ -32,7 +33,7 @@ def generate(folder: Path) -> None:
     write(folder, "capability", capability_vectors())
     write(folder, "order", order_vectors())
     write(folder, "statement", statement_vectors())
-    write(folder, "roster", roster_vectors())
+    write(folder, "roster", roster_vectors() + delegate_vectors())
     write(folder, "leaf", leaf_vectors())
     write(folder, "proof", proof_vectors())
     write(folder, "bundle", bundle_vectors())
