@@ -7,7 +7,8 @@ from typing import Any
 
 from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import digest
-from counterfoil.tickets import Envelope
+from counterfoil.statements import HOLDER
+from counterfoil.tickets import Envelope, envelope_digest
 from vectors.cast import START, ended, envelope, office, page, signed, statement
 from vectors.forgery import NO_LOG, Forgery
 from vectors.make_bundles import FINANCE, REDEEMED, asked, attested, changed, day, ran, said
@@ -76,6 +77,22 @@ def forged_leaves() -> list[Forgery]:
         history_of(value, asked(log, request) + said(log, request, [signed(ann), fay]) + ran(log, other, REDEEMED))
         value["ticket"]["statements"] = [signed(ann), fay]
 
+    def first_leaves(request_groups: JSONObject, statement_groups: JSONObject, at: int) -> Callable[[JSONObject], None]:
+        """The leaves of the request and of Ann's statement have other groups, or that one was recorded then."""
+
+        def change(value: JSONObject) -> None:
+            log, told = SeededLog(), [signed(ann), fay]
+            retold(request, told)(value)
+            groups = {"principal": "agent", "operation": "refund"} | request_groups
+            named = envelope_digest(request.to_bytes())
+            opened = [log.add("request", "cf_1", START, envelope=named, **groups)]
+            text = told[0]["statement"].encode()
+            groups = {"seat": HOLDER, "decision": "approve", "person": "ann"} | statement_groups
+            opened.append(log.add("statement", "cf_1", at, statement=digest("counterfoil-statement", text), **groups))
+            history_of(value, opened + said(log, request, [fay]) + ran(log, request, REDEEMED))
+
+        return change
+
     request = envelope()
     ann = statement(request, "ann")
     fay = signed(statement(request, "fay", FINANCE))
@@ -102,6 +119,13 @@ def forged_leaves() -> list[Forgery]:
         forged("a page with another amount", "each argument but one text is on the page",
                with_page(arguments=[]), "page"),
         forged("a page that is none", "a page is an object", with_page(), "page"),
+        forged("the same history", "what the authority can make up", first_leaves({}, {}, START + 11)),
+        forged("requested by another principal", "the leaf tells of this request",
+               first_leaves({"principal": "another"}, {}, START + 11), "history"),
+        forged("a leaf of another person's statement", "the leaf names who signed",
+               first_leaves({}, {"person": "eve"}, START + 11), "statement"),
+        forged("recorded before it was made", "a leaf is not before its statement's iat",
+               first_leaves({}, {}, START + 9), "statement"),
         forged("requested twice", "there is one request", twice, "history"),
         forged("a redemption of another envelope", "it names the digest", of_another, "history"),
         forged("leaves in another order", "numbers rise", moved, "history", "log"),
