@@ -103,7 +103,7 @@ def day() -> Day:
         log.add("roster", None, START - 1000, version=version)
     parts = {
         "executed": _executed(log), "declined": _declined(log), "pending": _pending(log), "settled": settled(log),
-        "access": _access(log),
+        "access": _access(log), "approved": approved(log),
     }  # fmt: skip
     parts["unattended"] = _unattended(log)
     made = {
@@ -129,6 +129,19 @@ def _declined(log: SeededLog) -> JSONObject:
     leaves.append(tell(log, request, START + 12, "decline", why="The holder declined."))
     outcome = canonical({"reason": "The holder declined."}).decode()
     return evidence(request, told, leaves, "declined", outcome=outcome)
+
+
+def approved(log: SeededLog, at: int = REDEEMED, seats: int = 2) -> JSONObject:
+    """Approved, and never redeemed."""
+    request = envelope(ticket="cf_5")
+    told = [signed(statement(request, "ann")), signed(statement(request, "fay", FINANCE))][:seats]
+    leaves, too_early = asked(log, request), at < START + 10
+    if too_early:
+        leaves.append(tell(log, request, at, "approve"))
+    leaves += said(log, request, told)
+    if not too_early:
+        leaves.append(tell(log, request, at, "approve"))
+    return evidence(request, told, leaves, "approved")
 
 
 def _pending(log: SeededLog) -> JSONObject:
@@ -263,6 +276,7 @@ def bundle_vectors() -> list[Vector]:
         ("executed", "the holder and finance approved, and it was executed"),
         ("declined", "a refusal is evidence of a refusal"),
         ("pending", "nobody signed anything yet"),
+        ("approved", "it was never redeemed"),
         ("settled", "a person established an outcome that nobody knew"),
         ("access", "the holder granted an access"),
         ("unattended", "it ran by itself under an access"),

@@ -11,6 +11,7 @@ from vectors.forgery import NO_LOG, Forgery
 from vectors.make_bundles import (
     PAID,
     REDEEMED,
+    approved,
     asked,
     attested,
     changed,
@@ -40,6 +41,10 @@ def forged_ends() -> list[Forgery]:
     def settlement_of(name: str, shows: str, **given: Any) -> Forgery:
         value = contents_of(settled(SeededLog(), **given), "settled")
         return Forgery(name, shows, attested(value), ["settlement", "outcome"], ["log"], NO_LOG)
+
+    def approved_with(name: str, shows: str, **given: int) -> Forgery:
+        value = contents_of(approved(SeededLog(), **given), "approved")
+        return Forgery(name, shows, attested(value), ["consent"], ["log"], NO_LOG)
 
     contents, log = day().contents["executed"], day().log
     moved = SeededLog([log.leaves[0], *log.leaves])
@@ -72,6 +77,8 @@ def forged_ends() -> list[Forgery]:
                "settlement"),
         forged("a proof of another place", "the index is the leaf's number", with_proof(0, moved.proof(first + 1)),
                "log"),
+        approved_with("approved by one of two", "the requirements are those of the envelope", seats=1),
+        approved_with("approved before anybody signed", "nothing that came later counts", at=START + 9),
         Forgery("after its access", "an access ends", attested(changed("unattended", late)), ["consent"],
                 ["log"], NO_LOG),
         forged("without a proof", "each leaf has one", lambda value: value["proofs"].pop(), "log"),

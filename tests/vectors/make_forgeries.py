@@ -80,8 +80,13 @@ def _by_the_authority() -> list[Forgery]:
         text: Any = parse_strict(value["ticket"]["envelope"].encode())
         value["ticket"]["envelope"] = canonical(text | {"executor": "executor:bank"}).decode()
 
+    def without_arguments(value: JSONObject) -> None:
+        text: Any = parse_strict(value["ticket"]["envelope"].encode())
+        value["ticket"]["envelope"] = canonical(text | {"arguments": "[]"}).decode()
+
     return [
         forged("a request for another executor", "the executor is a trusted one", for_another, "request", "log"),
+        forged("a request with arguments that are none", "they are an object", without_arguments, "request", "log"),
         forged("a statement left out", "the leaves tell of two", without_statement, "history", "log"),
         forged("a statement of another ticket", "nothing transfers", elses, "statement"),
         forged("another page", "what was shown was signed", with_page, "page", "statement"),
