@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -280,7 +281,8 @@ def _wire(
 
 
 def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
-    """The HTTP application: MCP at ``/mcp``, pages, ``/healthz``, public keys; in demo mode the mailbox as well."""
+    """The HTTP application: MCP at ``/mcp``, turns at
+    ``/conversations/…``, pages, ``/healthz``, public keys; in demo mode the mailbox as well."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -325,11 +327,14 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
         ],
     )
     conversation = parts.conversation.asgi_app()
+    turns = cache(lambda: parts.conversation.turns_app(parts.store))
 
     async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
-        """MCP calls go straight to the conversation, which checks hosts itself; everything else is for the pages."""
-        to_conversation = scope["type"] == "http" and scope["path"] == "/mcp"
-        await (conversation if to_conversation else pages)(scope, receive, send)
+        """MCP calls and turns go straight to the conversation, which checks hosts itself; everything else is for the
+        pages."""
+        path = scope["path"] if scope["type"] == "http" else ""
+        to = conversation if path == "/mcp" else turns() if path.startswith("/conversations/") else pages
+        await to(scope, receive, send)
 
     return entrance
 

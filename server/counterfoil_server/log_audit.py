@@ -27,17 +27,22 @@ from counterfoil.leaves import STATEMENT
 from counterfoil.log import Leaf
 from counterfoil.settlement_verbs import settlement_digest
 from counterfoil.tickets import Event, Ticket, state_told
+from counterfoil_server.log_turns import among, record_check, shown_turn, turn_leaves
 from counterfoil_server.store import SQLiteStore
+from counterfoil_server.store.chain import REMEDY
 from counterfoil_server.store.log_reader import FiledLeaf
 from counterfoil_server.store.sealer import Sealer
 
 JSONObject = dict[str, Any]
 
-VERBS = frozenset({"log_show", "log_tail", "log_search", "log_export"})
+VERBS = frozenset({"log_show", "log_tail", "log_search", "log_export", "log_conversation"})
 """The verbs that may be called by name."""
 
 MOST = 1000
 """Leaves in one answer."""
+
+MOST_WITH_TURNS = 20
+"""The same where their words are answered as well, of which one leaf may have as much as a body holds."""
 
 LOOKS = 3
 """How often a ticket is read again because it took a step meanwhile."""
@@ -78,13 +83,15 @@ class LogAudit:
             raise BadArguments(f"There is no verb {verb[:40]!r}.")
         return await getattr(self, verb)(**arguments)
 
-    async def log_show(self, *, ticket: str) -> JSONObject:
-        """The life of one ticket: its leaves in order, each with its checks, and checks of the whole."""
+    async def log_show(self, *, ticket: str, turns: bool = True) -> JSONObject:
+        """The life of one ticket: its leaves in order, each with its checks, and checks of the whole; among them what
+        was said in its conversation, unless ``turns`` are not wanted."""
         found, leaves = await self._at_rest(ticket)
         if not leaves and found is None:
             raise UnknownName(f"There is no ticket {ticket}.", "List them with 'counterfoil tickets list'.")
         recorded = await self._recorded(ticket, found)
         steps = [await self._shown_whole(filed, recorded) for filed in leaves]
+        said = await self._said(found.conversation) if turns and found and found.conversation else []
         return {
             "ticket": ticket,
             "organisation": self._judge.desk.name,
@@ -92,9 +99,31 @@ class LogAudit:
             "state": found.state.value if found else None,
             **_asked_for(found, untouched=not _is_broken("record", steps[:1])),
             "people": await self._names(),
-            "steps": self._with_effect(ticket, steps),
+            "steps": among(said, self._with_effect(ticket, steps)),
             "checks": [check.to_dict() for check in await self._of_the_whole(found, leaves)],
         }
+
+    async def log_conversation(self, *, conversation: str) -> JSONObject:
+        """What was said in one conversation: the leaves of its turns in order, each with its turns and checks."""
+        steps = await self._said(conversation)
+        if not steps:
+            raise UnknownName(
+                f"No turns are kept of a conversation {conversation}.",
+                "Find some with 'counterfoil log search --event turns'.",
+            )
+        return {"conversation": conversation, "at": self._store.now(), "steps": steps}
+
+    async def _said(self, conversation: str) -> list[JSONObject]:
+        """What hosts told of the conversation, a step for each call."""
+        steps: list[JSONObject] = []
+        for number, turns in turn_leaves(await self._store.turns(conversation)):
+            found = await self._log.after(number - 1, 1)
+            if not found or found[0].leaf.index != number:
+                raise TamperDetected(f"Leaf {number} of the log is missing.", REMEDY)
+            step = await self._shown_whole(found[0], {})
+            step["checks"].append(record_check(step["values"], turns).to_dict())
+            steps.append(step | {"turns": [shown_turn(turn) for turn in turns]})
+        return steps
 
     async def log_tail(self, *, after: int | None = None, limit: int = 20) -> JSONObject:
         """The newest leaves in order, or those that follow the leaf ``after``; and what is ``broken`` of the log."""
@@ -126,11 +155,19 @@ class LogAudit:
             "broken": stretch.broken or (self._unsealed if stretch.following is None else None),
         }
 
-    async def log_export(self, *, after: int = -1, until: int | None = None, limit: int = 200) -> JSONObject:
-        """The same, of leaves as they are stored: bytes in base64url."""
-        stretch = await self._log.search({}, after=after, until=until, limit=_bounded(limit), openings=True)
+    async def log_export(
+        self, *, after: int = -1, until: int | None = None, limit: int = 200, turns: bool = False
+    ) -> JSONObject:
+        """The same, of leaves as they are stored: bytes in base64url. With ``turns``, what was kept under each."""
+        limit = min(_bounded(limit), MOST_WITH_TURNS) if turns else _bounded(limit)
+        stretch = await self._log.search({}, after=after, until=until, limit=limit, openings=True)
+        leaves = [_stored(filed) for filed in stretch.found]
+        if turns:
+            by_number = {leaf["index"]: leaf for leaf in leaves}
+            for number, said in turn_leaves(await self._store.turns_of_leaves(list(by_number))):
+                by_number[number]["turns"] = [shown_turn(turn) for turn in said]
         return {
-            "leaves": [_stored(filed) for filed in stretch.found],
+            "leaves": leaves,
             "more_after": None if stretch.following is None else stretch.following - 1,
             "broken": stretch.broken or (self._unsealed if stretch.following is None else None),
         }

@@ -31,6 +31,7 @@ THEME = Theme(
         "note": "yellow",
         "bad": "bold red",
         "busy": "cyan",
+        "untrusted": "magenta",
         "quiet": "dim",
         "heading": "bold",
         "command": "bold",

@@ -22,10 +22,22 @@ UNKNOWN_ACCOUNT = "unknown: the directory knows no such account"
 
 
 @dataclass(frozen=True)
+class SaidTurn:
+    """One turn of a chat, made visible: who is said to have said it, from whom we have it, and its lines; or None, and
+    in ``gone`` why there are none. ``said_at``: the host's word, or None."""
+
+    role: str
+    untrusted: str
+    said_at: str | None
+    lines: tuple[str, ...] | None
+    gone: str = ""
+
+
+@dataclass(frozen=True)
 class LifeStep:
     """One step: where it stands on the log (None: not there), when it was, and everything told of it, made visible.
 
-    ``note`` is what the AI wrote. ``checks`` are pairs of state and words.
+    ``note`` is what the AI wrote. ``checks`` are pairs of state and words. ``turns`` are what a host says was said.
     """
 
     index: int | None
@@ -35,6 +47,7 @@ class LifeStep:
     details: tuple[tuple[str, str], ...]
     note: str | None
     checks: tuple[tuple[str, str], ...]
+    turns: tuple[SaidTurn, ...] = ()
 
     @property
     def worst(self) -> str:
@@ -95,6 +108,11 @@ def _wrong(answer: JSONObject) -> Iterator[str]:
         yield from wrong_with(step)
 
 
+def said_steps(answer: JSONObject, to: Hearer) -> tuple[LifeStep, ...]:
+    """The answer of ``log_conversation`` in words."""
+    return tuple(_step(step, {"note": None}, to) for step in answer["steps"])
+
+
 def _step(step: JSONObject, answer: JSONObject, to: Hearer) -> LifeStep:
     told = tell(step, to)
     requested = step["event"] == "request"
@@ -109,6 +127,20 @@ def _step(step: JSONObject, answer: JSONObject, to: Hearer) -> LifeStep:
         details=tuple((visible(label), value) for label, value in details),
         note=visible(note) if note else None,
         checks=_checks(step["checks"]),
+        turns=tuple(said_turn(turn, to) for turn in step.get("turns", ())),
+    )
+
+
+def said_turn(turn: JSONObject, to: Hearer) -> SaidTurn:
+    """One turn in words. Each line is made visible by itself, so that a text of several reads as one."""
+    text, deleted = turn["text"], turn["deleted_at"]
+    when = to.moment(deleted) if deleted is not None else "at an unknown time"
+    return SaidTurn(
+        role=visible(turn["role"]),
+        untrusted=visible(turn["untrusted"]),
+        said_at=None if turn["said_at"] is None else to.moment(turn["said_at"]),
+        lines=None if text is None else tuple(map(visible, text.replace("\r\n", "\n").split("\n"))),
+        gone="" if text is not None else f"text deleted by retention on {when}",
     )
 
 

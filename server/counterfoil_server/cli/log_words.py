@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from counterfoil.display import in_words, seat_in_words
-from counterfoil_server.cli.console import exact_moment
+from counterfoil_server.cli.console import counted, exact_moment
 from counterfoil_server.cli.tickets import EVENTS
 
 ADMINISTERED = {
@@ -22,6 +22,9 @@ ADMINISTERED = {
     "principal_added": "a principal was added",
     "principal_disabled": "a principal was disabled",
     "personal_read": "personal records were handed out",
+    "turns": "words of a conversation were kept",
+    "retention_started": "a deletion of old records began",
+    "retention": "old records were deleted",
 }
 """Words for the events that concern no single ticket's state."""
 
@@ -32,7 +35,7 @@ STYLES = {
     "approve": "good", "report_executed": "good", "find_executed": "good",
     "report_not_executed": "bad", "report_unknown": "bad", "find_not_executed": "bad",
     "decline": "bad", "cancel": "quiet", "expire": "quiet", "revoke": "bad",
-    "redeem": "busy", "effect": "busy", "hold": "note",
+    "redeem": "busy", "effect": "busy", "hold": "note", "turns": "untrusted",
 }  # fmt: skip
 """How a step looks; others are plain."""
 
@@ -142,6 +145,21 @@ def _personal_read(values: Values, to: Hearer) -> Told:
     )
 
 
+def _turns(values: Values, to: Hearer) -> Told:
+    turns = values.get("turns")
+    count = counted(len(turns), "turn") if isinstance(turns, list) else "turns"
+    return Told(f"{_text(values, 'principal')} told of {count} of the conversation")
+
+
+def _retention(said: str) -> Callable[[Values, Hearer], Told]:
+    def told(values: Values, to: Hearer) -> Told:
+        before = values.get("before")
+        until = (("from before", to.moment(before)),) if isinstance(before, int) else ()
+        return Told(said, (*until, *_named(values, about="about", kinds="what", counts="how many")))
+
+    return told
+
+
 def _effect(values: Values, to: Hearer) -> Told:
     return Told("The executor began the effect")
 
@@ -170,6 +188,9 @@ TELLERS: Mapping[str, Callable[[Values, Hearer], Told]] = {
     "principal_added": _principal("added"),
     "principal_disabled": _principal("disabled"),
     "personal_read": _personal_read,
+    "turns": _turns,
+    "retention_started": _retention("A deletion of old records began"),
+    "retention": _retention("Old records were deleted"),
 }
 """Who tells of which event."""
 

@@ -56,14 +56,14 @@ class Intake:
         try:
             principal = await self._principals.of(authorization)
         except StoreFailed as error:
-            return await _respond_json(send, 503, {"error": error.to_dict()})
+            return await respond_json(send, 503, {"error": error.to_dict()})
         if principal is None:
-            return await _refuse_caller(send, presented=bool(authorization))
+            return await refuse_caller(send, presented=bool(authorization))
         if scope["method"] != "POST":
             return await _respond(send, 405, b"", [(b"allow", b"POST")])
         if declared.isdigit() and int(declared[:20]) > MAX_BODY:
             return await _refuse_message(send, 413, TooLong(None))
-        body = await _read_body(receive)
+        body = await read_body(receive)
         if body is None:
             return await _refuse_message(send, 413, TooLong(None))
         try:
@@ -73,7 +73,7 @@ class Intake:
         await self._app({**scope, PRINCIPAL: principal, MESSAGE: message}, _replay(body, receive), send)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
+async def read_body(receive: Receive) -> bytes | None:
     """The whole body, or None when it is too long. A caller who hangs up leaves what came so far, which is no JSON."""
     chunks: list[bytes] = []
     length = 0
@@ -105,17 +105,17 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-async def _refuse_caller(send: Send, *, presented: bool) -> None:
+async def refuse_caller(send: Send, *, presented: bool) -> None:
     """401 as RFC 6750, section 3 says; an unknown, a disabled and a malformed token read alike (T32)."""
     challenge = _CHALLENGE + (b', error="invalid_token"' if presented else b"")
-    await _respond_json(send, 401, {"error": Unauthenticated().to_dict()}, [(b"www-authenticate", challenge)])
+    await respond_json(send, 401, {"error": Unauthenticated().to_dict()}, [(b"www-authenticate", challenge)])
 
 
 async def _refuse_message(send: Send, status: int, refused: Refused) -> None:
     await _respond(send, status, refused.answer(), [JSON_TYPE])
 
 
-async def _respond_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+async def respond_json(send: Send, status: int, value: Any, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
     await _respond(send, status, json.dumps(value).encode(), [*headers, JSON_TYPE])
 
 

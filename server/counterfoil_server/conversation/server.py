@@ -14,7 +14,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 from anyio.abc import ByteStream
@@ -39,6 +39,9 @@ from counterfoil_server.conversation.tickets import RunOrder
 from counterfoil_server.conversation.waiting import wants_stream
 from counterfoil_server.conversation.wording import instructions
 from counterfoil_server.json_rpc import MAX_BODY
+
+if TYPE_CHECKING:
+    from counterfoil.turns import TurnStore
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +77,9 @@ class Conversation:
         arguments_key: bytes | None = None,
         page_of: Callable[[str], str] | None = None,
     ) -> None:
+        self._authority = authority
         self._principals = Principals(authority.store)
+        self._allowed_hosts = allowed_hosts
         self._local_principals = LocalPrincipals(authority.store)
         self.recorder = Recorder(authority.store, arguments_key)
         self._catalogue = Catalogue(authority, run_order=run_order, wake=wake)
@@ -108,6 +113,12 @@ class Conversation:
         Give it to ``starlette.routing.Route("/mcp", endpoint=…)``.
         """
         return Intake(self._answer, self._principals)
+
+    def turns_app(self, store: TurnStore) -> ASGIApp:
+        """The application for everything below ``/conversations/``, where hosts tell what was said; whole likewise."""
+        from counterfoil_server.conversation.turns import TurnIntake  # most desks are told of no turns
+
+        return TurnIntake(self._authority, store, self._principals, self._allowed_hosts)
 
     async def serve_pipe(self, stream: ByteStream, uid: int) -> None:
         """Serve one client that sends a message a line, for the user ``uid`` of this machine, until either is gone."""

@@ -53,6 +53,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         # NORMAL could un-spend a capability after a power loss.
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        # What is deleted is overwritten (a default of some systems only): texts of people are (retention_verbs.py).
+        connection.execute("PRAGMA secure_delete = ON")
         # Savepoints keep what they might take back in a temporary file otherwise.
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection)

@@ -245,7 +245,33 @@ FIFTH = (
     """,
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH)
+SIXTH = (
+    # Words of a chat, as its host sent them. ``key``: digest of the id that the host gave the turn. Text and salt may
+    # be deleted; the digest of both stays, and so does what it takes to recognise the turn when it is sent again.
+    """
+    CREATE TABLE turn (
+        number INTEGER PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        principal TEXT NOT NULL,
+        leaf INTEGER NOT NULL,
+        key TEXT,
+        role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool')),
+        text TEXT,
+        salt BLOB,
+        digest TEXT NOT NULL,
+        characters INTEGER NOT NULL,
+        said_at INTEGER,
+        recorded_at INTEGER NOT NULL,
+        deleted_at INTEGER
+    ) STRICT
+    """,
+    "CREATE UNIQUE INDEX turn_by_key ON turn (conversation, key) WHERE key IS NOT NULL",
+    "CREATE INDEX turn_by_conversation ON turn (conversation, characters)",
+    "CREATE INDEX turn_by_principal ON turn (principal, recorded_at)",
+    "CREATE INDEX turn_by_leaf ON turn (leaf)",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 

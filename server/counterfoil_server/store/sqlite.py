@@ -25,6 +25,7 @@ from counterfoil_server.store.settling import SettlingVerbs
 from counterfoil_server.store.stopping import StoppingVerbs
 from counterfoil_server.store.ticket_verbs import TicketVerbs
 from counterfoil_server.store.tree_verbs import TreeVerbs
+from counterfoil_server.store.turn_verbs import TurnVerbs
 from counterfoil_server.store.writer import Writer
 
 
@@ -38,6 +39,7 @@ class SQLiteStore(
     OutboxVerbs,
     LogVerbs,
     TreeVerbs,
+    TurnVerbs,
 ):
     """An open store. Made by :meth:`open`; closed by :meth:`close` or by leaving ``async with``."""
 
