@@ -25,6 +25,7 @@ from counterfoil_server.bearer import new_token, token_digest
 
 if TYPE_CHECKING:
     from counterfoil_server.log_audit import LogAudit
+    from counterfoil_server.retention import Retention
 
 JSONObject = dict[str, Any]
 
@@ -38,6 +39,8 @@ VERBS = frozenset(
     }
 )  # fmt: skip
 """The verbs that may be called by name."""
+FORGET = "forget"
+"""The verb that ``retention.py`` answers."""
 LOG = "log_"
 """How the names of those begin that ``log_audit.py`` answers."""
 
@@ -55,7 +58,7 @@ class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
     ``keep_ring`` makes a changed ring of the authority's keys durable; ``audit`` is who looks through the log, made
     when somebody asks; ``read_policy`` reads the policy's file; ``prove_leaf`` proves that a leaf is on the log, whose
-    key is ``log_key``."""
+    key is ``log_key``; ``retention`` is who deletes, made likewise."""
 
     def __init__(
         self,
@@ -70,6 +73,7 @@ class Administration:
         read_policy: Callable[[], str],
         prove_leaf: Callable[[int], Awaitable[str]],
         log_key: NoteKey,
+        retention: Callable[[], Retention],
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
@@ -81,12 +85,15 @@ class Administration:
         self._read_policy = read_policy
         self._prove_leaf = prove_leaf
         self._log_key = log_key
+        self._retention = retention
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
         try:
             if verb.startswith(LOG):
                 return await self._audit().call(verb, arguments)
+            if verb == FORGET:
+                return await self._retention().forget(**arguments)
             if verb not in VERBS:
                 raise BadArguments(f"There is no verb {verb[:40]!r}.")
             return await getattr(self, verb)(**arguments)

@@ -37,7 +37,7 @@ from counterfoil.store import Caps
 from counterfoil.tickets import Event
 from counterfoil_server import admin_socket, key_files, private_socket, published_keys
 from counterfoil_server.administration import Administration
-from counterfoil_server.config import Configuration
+from counterfoil_server.config import Configuration, RetentionSettings
 from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
@@ -49,6 +49,7 @@ from counterfoil_server.verification import Lifetimes, Verification
 if TYPE_CHECKING:
     from counterfoil_server.log_audit import LogAudit
     from counterfoil_server.notices import Delivery, Mailbox, Transport
+    from counterfoil_server.retention import Retention
 
 logger = logging.getLogger(__name__)
 
@@ -253,6 +254,12 @@ def _wire(
             store, judge, key=keys.secrets.log, sealer=sealer, effect_started=started_by(ledger, configuration)
         )
 
+    def retention() -> Retention:
+        """Who deletes what is no longer needed, likewise."""
+        from counterfoil_server.retention import Retention
+
+        return Retention(store)
+
     administration = Administration(
         authority,
         verify_log=sealer.verify,
@@ -264,6 +271,7 @@ def _wire(
         read_policy=configuration.read_policy,
         prove_leaf=sealer.proof,
         log_key=sealer.key,
+        retention=retention,
     )
     return Parts(
         configuration,
@@ -298,6 +306,10 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
             )
             if parts.delivery is not None:
                 group.start_soon(parts.delivery.run)
+            if (days := parts.configuration.settings.retention) != RetentionSettings():
+                from counterfoil_server.retention import Retention  # where everything is kept, nothing of it is loaded
+
+                group.start_soon(Retention(parts.store).run, days)
             try:
                 yield
             finally:

@@ -76,6 +76,15 @@ class CapsSettings(_Section):
     per_conversation: Annotated[int, Field(ge=1)] = 10
 
 
+class RetentionSettings(_Section):
+    """After how many days a serving process deletes what is personal and no longer needed; never, where nothing is
+    said. Leaves, signatures and what open tickets need stay."""
+
+    turns_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+    openings_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+    notices_days: Annotated[int, Field(ge=1, le=36500)] | None = None
+
+
 class Settings(_Section):
     """Everything ``counterfoil.toml`` may say."""
 
@@ -95,6 +104,7 @@ class Settings(_Section):
     smtp: SMTPSettings | None = None
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @field_validator("desk", "story")
     @classmethod

@@ -33,6 +33,7 @@ MODULES = {
     "doctor": "doctor",
     "tickets": "tickets",
     "log": "log",
+    "forget": "forget",
     "prove": "prove",
     "verify": "verify",
     "people": "people",

@@ -37,26 +37,27 @@ BETWEEN = f"SELECT {LEAF_COLUMNS} FROM leaf WHERE number >= ? AND number < ? ORD
 _TEXT = "CAST(l.opening AS TEXT)"
 
 
-def _opened(name: str) -> str:
+def opened(name: str) -> str:
+    """What the opening of a leaf ``l`` says under that name, in SQL."""
     return f"json_extract(iif(json_valid({_TEXT}), {_TEXT}, NULL), '$.groups.{name}')"
 
 
-_SCOPE = _opened("scope")
+_SCOPE = opened("scope")
 
 CONDITIONS = {
     "event": "l.event = :event",
     "account": (
-        f"(t.account = :account OR {_opened('account')} = :account OR {_SCOPE} = 'account:' || :account "
+        f"(t.account = :account OR {opened('account')} = :account OR {_SCOPE} = 'account:' || :account "
         f"OR ({_SCOPE} LIKE 'principal-account:%' AND substr({_SCOPE}, instr({_SCOPE}, '|') + 1) = :account))"
     ),
     "operation": (
-        f"(t.operation = :operation OR {_opened('operation')} = :operation OR {_SCOPE} = 'operation:' || :operation)"
+        f"(t.operation = :operation OR {opened('operation')} = :operation OR {_SCOPE} = 'operation:' || :operation)"
     ),
     "principal": (
-        f"(t.principal = :principal OR {_opened('principal')} = :principal OR {_SCOPE} = 'principal:' || :principal "
+        f"(t.principal = :principal OR {opened('principal')} = :principal OR {_SCOPE} = 'principal:' || :principal "
         f"OR instr({_SCOPE}, 'principal-account:' || :principal || '|') = 1)"
     ),
-    "person": f"({_opened('person')} = :person OR {_SCOPE} = 'person:' || :person)",
+    "person": f"({opened('person')} = :person OR {_SCOPE} = 'person:' || :person)",
 }
 """What each word of a search asks of a leaf: of its ticket, of its opening, or of the scope that was stopped."""
 
@@ -176,11 +177,12 @@ def _bounds(
 ) -> tuple[int, int]:
     """Between which leaves to look: from the first at or after ``since`` to the first at or after ``until``."""
     if since is not None:
-        start = max(start, _first_at(connection, since, end))
-    return start, end if until is None else _first_at(connection, until, end)
+        start = max(start, first_at(connection, since, end))
+    return start, end if until is None else first_at(connection, until, end)
 
 
-def _first_at(connection: sqlite3.Connection, at: int, end: int) -> int:
+def first_at(connection: sqlite3.Connection, at: int, end: int) -> int:
+    """The number of the first leaf before ``end`` that was recorded at that time or later, or ``end``."""
     low, high = 0, end
     while low < high:
         middle = (low + high) // 2

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from counterfoil.store import Store
 from counterfoil_server.store.chain import Chain
@@ -27,6 +28,9 @@ from counterfoil_server.store.ticket_verbs import TicketVerbs
 from counterfoil_server.store.tree_verbs import TreeVerbs
 from counterfoil_server.store.turn_verbs import TurnVerbs
 from counterfoil_server.store.writer import Writer
+
+if TYPE_CHECKING:
+    from counterfoil_server.store.forgetting import Forgetter
 
 
 class SQLiteStore(
@@ -65,6 +69,12 @@ class SQLiteStore(
             connection.close()
             raise
         return cls(Writer(connection, chain, store_clock), readers, store_clock, chain)
+
+    def forgetter(self) -> Forgetter:
+        """Who deletes what is personal and no longer needed."""
+        from counterfoil_server.store.forgetting import Forgetter  # nobody does most of the time
+
+        return Forgetter(self._readers, self._writer, self.now, self.log_size)
 
     @property
     def commits(self) -> int:

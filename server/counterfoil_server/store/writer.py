@@ -128,10 +128,16 @@ class Again(Exception):
 
 
 class _Job(Generic[T]):
-    __slots__ = ("error", "future", "loop", "result", "work")
+    __slots__ = ("alone", "error", "future", "loop", "result", "work")
 
-    def __init__(self, work: Callable[[Transaction], T], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        work: Callable[[Transaction], T],
+        loop: asyncio.AbstractEventLoop,
+        alone: Callable[[sqlite3.Connection], T] | None = None,
+    ) -> None:
         self.work = work
+        self.alone = alone
         self.loop = loop
         self.future: asyncio.Future[T] = loop.create_future()
         self.result: T
@@ -158,7 +164,16 @@ class Writer:
 
         It raises what ``work`` raises, or StoreFailed where SQLite could not do it or could not commit.
         """
-        job = _Job(work, asyncio.get_running_loop())
+        return self._hand_in(_Job(work, asyncio.get_running_loop()))
+
+    def submit_alone(self, work: Callable[[sqlite3.Connection], T]) -> asyncio.Future[T]:
+        """Run ``work`` between two transactions, for what SQLite does not do inside one; it must change no row.
+
+        It raises StoreFailed where SQLite could not do it.
+        """
+        return self._hand_in(_Job(_nothing, asyncio.get_running_loop(), work))
+
+    def _hand_in(self, job: _Job[T]) -> asyncio.Future[T]:
         with self._door:
             if self._closing:
                 raise StoreFailed("The store is closed.", "Start Counterfoil again.")
@@ -180,14 +195,28 @@ class Writer:
             job = self._jobs.get()
             while job is not None:
                 batch.append(job)
-                if len(batch) == MAX_BATCH or self._jobs.empty():
+                if len(batch) == MAX_BATCH or job.alone is not None or self._jobs.empty():
                     break
                 job = self._jobs.get()
             open_for_more = job is not None
+            alone = batch.pop() if batch and batch[-1].alone is not None else None
             if batch:
                 self._process(batch)
                 self._tell(batch)
+            if alone is not None:
+                self._run_alone(alone)
+                self._tell([alone])
         self._connection.close()
+
+    def _run_alone(self, job: _Job[Any]) -> None:
+        try:
+            if self._connection.in_transaction:  # a rollback that failed before
+                self._connection.execute("ROLLBACK")
+            assert job.alone is not None  # noqa: S101 - what submit_alone handed in
+            job.result = job.alone(self._connection)
+        except Exception as error:
+            job.error = StoreFailed()
+            job.error.__cause__ = error
 
     def _process(self, batch: list[_Job[Any]]) -> None:
         """Run and commit the batch. Afterwards each job has its result or its error."""
@@ -271,6 +300,10 @@ class Writer:
             # A closed loop refuses; nobody waits there any more, and what was committed stands.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_resolve, jobs)
+
+
+def _nothing(_: Transaction) -> Any:
+    raise AssertionError("what runs alone is in no transaction")
 
 
 def _resolve(jobs: list[_Job[Any]]) -> None:
