@@ -37,6 +37,10 @@ SETTINGS: dict[str, str] = {
     "caps.per_principal": "Tickets of one principal.",
     "caps.per_account": "Tickets on one account.",
     "caps.per_conversation": "Tickets of one conversation.",
+    "retention": "When a serving process deletes what is personal and no longer needed, as a table `[retention]`.",
+    "retention.turns_days": "Days that texts of conversations are kept; for good, where nothing is said.",
+    "retention.openings_days": "Days that openings of leaves are kept, and until a day after their ticket has ended.",
+    "retention.notices_days": "Days that recipients of messages are kept, and until a day after their ticket has ended.",
 }
 
 FIELDS: dict[str, str] = {

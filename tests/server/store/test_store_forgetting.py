@@ -96,6 +96,8 @@ async def test_an_age_is_a_limit_to_the_second(store: SQLiteStore, world: World,
     done = await Retention(store).forget(before=start + 2)
     assert done["counts"] == {"turns": 2, "openings": 4, "notices": 0}
     assert [turn.text for turn in await store.turns("cv_1")] == [None, None, "third"]
+    # With the salt, whoever has the digest could still try what the text was.
+    assert [turn.salt is None for turn in await store.turns("cv_1")] == [True, True, False]
     assert [leaf.opening is not None for leaf in await store.leaves()][:6] == [False] * 4 + [True] * 2
 
 
