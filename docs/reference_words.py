@@ -39,8 +39,8 @@ SETTINGS: dict[str, str] = {
     "caps.per_conversation": "Tickets of one conversation.",
     "retention": "When a serving process deletes what is personal and no longer needed, as a table `[retention]`.",
     "retention.turns_days": "Days that texts of conversations are kept; for good, where nothing is said.",
-    "retention.openings_days": "Days that openings of leaves are kept, and until a day after their ticket has ended.",
-    "retention.notices_days": "Days that recipients of messages are kept, and until a day after their ticket has ended.",
+    "retention.openings_days": "Days that openings of leaves are kept, and until a day after their ticket's end.",
+    "retention.notices_days": "Days that recipients of messages are kept, and until a day after their ticket's end.",
 }
 
 FIELDS: dict[str, str] = {

@@ -7,7 +7,7 @@ which are the proof itself; the executor's ledger.
 Rule: nothing that is still needed is deleted, however old it is. An opening proves the request of a ticket that people
 may still decide, that runs, whose outcome nobody knows, or that is a grant; a notice says who was asked. So both
 stay until a day after their ticket has ended (:data:`RESTS`), which is longer than a grant lives and an order may run.
-Turns are needed by nothing.
+Turns are needed by nothing. What bars something is told to executors outside by its leaf, so those stay open.
 
 Rows are looked for by readers, a stretch at a time, and changed in small transactions that ask for the same
 again. SQLite overwrites what is deleted (``secure_delete``); :meth:`Forgetter.overwrite` then empties the write-ahead
@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from counterfoil.feed import RESUME, REVOKE_SCOPE, SUSPEND
 from counterfoil.store import NO_LONGER_NEEDED
 from counterfoil.tickets import TERMINAL
 from counterfoil_server.store.connections import Readers
@@ -40,7 +41,10 @@ PATIENCE = 200
 """Milliseconds that emptying the write-ahead log waits for whoever reads."""
 
 RETENTION_EVENTS = ("retention_started", "retention")
-"""Leaves that tell of deletions: they name nobody, and their openings stay."""
+"""Leaves that tell of deletions: they name nobody."""
+
+KEPT_OPEN = (*RETENTION_EVENTS, REVOKE_SCOPE, SUSPEND, RESUME)
+"""Leaves whose openings stay for good: an executor outside that begins to follow the log has to hear what is barred."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ KINDS: dict[str, _Kind] = {
         table="leaf",
         number="number",
         joined=_JOINED,
-        condition=(f"l.opening IS NOT NULL AND l.number < :until AND l.event NOT IN {RETENTION_EVENTS} AND {_RESTED}"),
+        condition=(f"l.opening IS NOT NULL AND l.number < :until AND l.event NOT IN {KEPT_OPEN} AND {_RESTED}"),
         of_account=(
             f"{CONDITIONS['account']} OR {opened('conversation')} IN "
             f"({_TICKETS_OF['account'].format('conversation')} AND conversation IS NOT NULL)"

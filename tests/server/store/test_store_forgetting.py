@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from counterfoil import feed
 from counterfoil.leaves import administered
 from counterfoil.store import NoticeDraft
 from counterfoil.tickets import TERMINAL, State
@@ -90,7 +91,7 @@ async def test_an_age_is_a_limit_to_the_second(store: SQLiteStore, world: World,
     start = store.now()
     for text in ("first", "second", "third"):
         await say(store, "cv_1", text)
-        await store.append_leaf(administered("suspend", scope=text))
+        await store.append_leaf(administered("principal_disabled", principal=text))
         clock.time += 1
     clock.time += 500 * DAY
     done = await Retention(store).forget(before=start + 2)
@@ -99,6 +100,21 @@ async def test_an_age_is_a_limit_to_the_second(store: SQLiteStore, world: World,
     # With the salt, whoever has the digest could still try what the text was.
     assert [turn.salt is None for turn in await store.turns("cv_1")] == [True, True, False]
     assert [leaf.opening is not None for leaf in await store.leaves()][:6] == [False] * 4 + [True] * 2
+
+
+async def test_what_is_barred_can_be_heard_by_whoever_begins_to_follow_the_log(
+    store: SQLiteStore, clock: HandClock
+) -> None:
+    """The feed's own reader refuses a leaf that bars something and does not open."""
+    for event in ("revoke_scope", "suspend", "resume"):
+        await store.append_leaf(administered(event, scope="account:A-1", reason="odd"))
+    await store.append_leaf(administered("principal_disabled", principal="A-1"))
+    clock.time += 500 * DAY
+    await Retention(store).forget(before=store.now())
+    await Retention(store).forget(account="A-1")
+    opened = {leaf.event: leaf.opening is not None for leaf in await store.leaves()}
+    assert {event for event, stays in opened.items() if not stays} == {"principal_disabled"}
+    assert all(opened[event] for event in feed.OPENED if event in opened)
 
 
 async def test_what_became_needed_meanwhile_is_not_deleted(store: SQLiteStore, world: World, clock: HandClock) -> None:
