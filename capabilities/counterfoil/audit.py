@@ -8,7 +8,7 @@ own in the :class:`Report`:
 3. the access, where the request ran under one; then the request itself (``audit_ticket.py``): envelope, leaves, each
    statement by the roster *of the moment it counted*, what the pages showed, requirements, outcome;
 4. the rules that the envelope names, where they are in the bundle;
-5. that each leaf is on the log, where the auditor trusts one.
+5. that each leaf is on the log, where the auditor trusts one, and which witnesses saw that log (``audit_log.py``).
 
 A finding *holds*, *fails*, or is *open*: what a bundle lacks without being wrong is said, never passed over. What no
 bundle can prove is :data:`TRUSTED`, and ``docs/what-remains-trusted.md``.
@@ -16,14 +16,12 @@ bundle can prove is :data:`TRUSTED`, and ``docs/what-remains-trusted.md``.
 
 from __future__ import annotations
 
-from functools import partial
-
 from counterfoil import tokens
+from counterfoil.audit_log import verify_proofs
 from counterfoil.audit_roster import RosterThen
 from counterfoil.audit_ticket import TicketAudit
 from counterfoil.audit_words import Report, at
 from counterfoil.bundle import BUNDLE_TYPE, Attestation, Bundle, Contents, Trust
-from counterfoil.checkpoints import NoteKey, check_proof
 from counterfoil.errors import BadJSON, EvidenceRefused
 from counterfoil.policy import policy_digest
 
@@ -75,7 +73,8 @@ def verify_bundle(body: bytes, trust: Trust) -> Report:
         if ticket.envelope.ticket != attestation.ticket:
             report.fail("The authority signed this file about another ticket.")
         _rules(contents, ticket.envelope.policy, report)
-    _proofs(contents, [each for each in (ticket, access) if each is not None], trust.log, report)
+    told = [each.told for each in (ticket, access) if each is not None and each.told]
+    verify_proofs(contents.proofs, {leaf.index: leaf.body for part in told for leaf in part.leaves}, trust, report)
     return report
 
 
@@ -100,34 +99,3 @@ def _rules(contents: Contents, named: str, report: Report) -> None:
         report.fail("The rules in the bundle are not those that the request names.")
     else:
         report.hold("The rules in the bundle are those by which it was decided who had to agree.")
-
-
-def _proofs(contents: Contents, tickets: list[TicketAudit], log: NoteKey | None, report: Report) -> None:
-    """Which leaves are proven to be on the log."""
-    proofs = {proof.leaf: proof.proof for proof in contents.proofs}
-    leaves = {leaf.index: leaf.body for ticket in tickets if ticket.told for leaf in ticket.told.leaves}
-    if len(proofs) != len(contents.proofs) or proofs.keys() - leaves.keys():
-        report.fail("There is a proof of a leaf that is not in the bundle, or one leaf has two.")
-    under: list[int] = []
-    for index in sorted(leaves):
-        if log is None:
-            report.leave_open(f"Leaf {index} is not proven to be on the log: you trust no log.")
-        elif index not in proofs:
-            report.fail(f"Leaf {index} is not proven to be on the log: no proof came with it.")
-        else:
-            work = partial(_proven, index, leaves[index], proofs[index], log)
-            size = report.check(f"The proof of leaf {index}", work)
-            under += [size] if size is not None else []
-    if log is not None and under and len(under) == len(leaves):
-        report.hold(
-            f"Leaves {', '.join(map(str, sorted(leaves)))} are on the log {log.name}, under a checkpoint of"
-            f" {max(under)} leaves that its key signed."
-        )
-
-
-def _proven(index: int, body: str, proof: str, log: NoteKey) -> int:
-    """The size of the log under whose checkpoint the leaf is; raises ProofRefused or EvidenceRefused."""
-    number, checkpoint = check_proof(proof, body.encode(), log)
-    if number != index:
-        raise EvidenceRefused("It is of another place on the log.")
-    return checkpoint.size

@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty
 from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.checkpoints import NoteKey
+from counterfoil.checkpoints import WITNESS, NoteKey
 from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
 from counterfoil.keys import SigningKey, VerificationKey
 from counterfoil.roster import RosterTrust
@@ -38,6 +38,8 @@ MAX_SIGNED = 100
 """Statements of one ticket: more people than any requirement asks for."""
 MAX_LEAVES = 10_000
 """Leaves of one ticket, and proofs; one has about ten."""
+
+MAX_WITNESSES = 16
 
 BUNDLE_TYPE = "cf-bundle+jwt"
 SETTLEMENT = "settlement"
@@ -168,18 +170,24 @@ class TrustFile(Frozen):
     authority_keys: Annotated[tuple[dict[str, str], ...], Field(min_length=1, max_length=100)]
     log_key: str | None
     """The verifier key of the log; None: no log is trusted, and leaves are the desk's word."""
+    witnesses: Annotated[tuple[str, ...], Field(max_length=MAX_WITNESSES)] = ()
+    """The verifier keys of witnesses of the log."""
+    quorum: Annotated[int, Field(ge=0)] = 0
+    """How many of them must have cosigned a checkpoint."""
 
 
 @dataclass(frozen=True)
 class Trust:
     """What a verifier brings itself. ``executors``: whose orders count; ``authority_keys``: who may attest; ``log``:
-    whose checkpoints count, None for nobody's."""
+    whose checkpoints count, None for nobody's; of its ``witnesses`` at least ``quorum`` must have cosigned each."""
 
     issuer: str
     executors: frozenset[str]
     roster: RosterTrust
     authority_keys: Mapping[str, VerificationKey]
     log: NoteKey | None
+    witnesses: tuple[NoteKey, ...] = ()
+    quorum: int = 0
 
     @staticmethod
     def from_bytes(body: bytes) -> Trust:
@@ -187,7 +195,15 @@ class Trust:
         file = _read(TrustFile, body, MAX_TRUST, "trust file")
         party = RelyingParty(file.party, frozenset(file.origins))
         roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party)
-        return Trust(file.issuer, frozenset(file.executors), roster, _keys(file.authority_keys), _log(file.log_key))
+        return Trust(
+            issuer=file.issuer,
+            executors=frozenset(file.executors),
+            roster=roster,
+            authority_keys=_keys(file.authority_keys),
+            log=_log(file.log_key),
+            witnesses=_witnesses(file),
+            quorum=file.quorum,
+        )
 
 
 def _keys(values: tuple[dict[str, str], ...]) -> dict[str, VerificationKey]:
@@ -203,6 +219,20 @@ def _log(text: str | None) -> NoteKey | None:
         return NoteKey.from_text(text) if text is not None else None
     except KeyFileError:
         raise EvidenceRefused("The log's key in the trust file cannot be read.") from None
+
+
+def _witnesses(file: TrustFile) -> tuple[NoteKey, ...]:
+    try:
+        found = tuple(NoteKey.from_text(text) for text in file.witnesses)
+    except KeyFileError:
+        raise EvidenceRefused("The key of a witness in the trust file cannot be read.") from None
+    if any(key.kind != WITNESS for key in found):
+        raise EvidenceRefused("The key of a witness in the trust file is not one that cosigns.")
+    if len({key.public for key in found}) != len(found):
+        raise EvidenceRefused("The trust file names a witness twice.")
+    if file.quorum > len(found) or (found and file.log_key is None):
+        raise EvidenceRefused("The trust file asks for more witnesses than it names, or names them without a log.")
+    return found
 
 
 File = TypeVar("File", Bundle, TrustFile)

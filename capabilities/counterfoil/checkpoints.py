@@ -14,7 +14,7 @@ import binascii
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -55,7 +55,7 @@ class NoteKey:
         """Read a verifier key; raises :class:`KeyFileError`."""
         name, _, rest = text.strip().partition("+")
         number, _, encoded = rest.partition("+")
-        key = _unbase64(encoded)
+        key = from_base64(encoded)
         if KEY_NAME.fullmatch(name) and key is not None and len(key) == 1 + 32 and key[0] in (LOG, WITNESS):
             found = NoteKey(name, key[0], key[1:])
             if number == found.id.hex():
@@ -64,7 +64,7 @@ class NoteKey:
 
     def to_text(self) -> str:
         """The verifier key."""
-        return f"{self.name}+{self.id.hex()}+{_base64(bytes([self.kind]) + self.public)}"
+        return f"{self.name}+{self.id.hex()}+{to_base64(bytes([self.kind]) + self.public)}"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Checkpoint:
 
 def sign_checkpoint(signer: NoteSigner, size: int, root: bytes) -> str:
     """The checkpoint as a signed note. The log's origin is its key's name."""
-    body = f"{signer.key.name}\n{size}\n{_base64(root)}\n"
+    body = f"{signer.key.name}\n{size}\n{to_base64(root)}\n"
     return f"{body}\n{_line(signer.key, signer.private.sign(body.encode()))}"
 
 
@@ -113,7 +113,7 @@ def read_checkpoint(note: str, log: NoteKey) -> Checkpoint:
     """The checkpoint, signed by the log's key; raises :class:`ProofRefused`."""
     body, signatures = _parts(note)
     lines = body.split("\n")
-    root = _unbase64(lines[2]) if len(lines) >= 4 else None
+    root = from_base64(lines[2]) if len(lines) >= 4 else None
     if root is None or len(root) != HASH or not SIZE.fullmatch(lines[1]) or "" in lines[:-1]:
         raise ProofRefused("This is no checkpoint of a log.")
     if lines[0] != log.name or log.kind != LOG:
@@ -136,9 +136,27 @@ def cosigned_at(checkpoint: Checkpoint, witness: NoteKey) -> int | None:
     return at
 
 
+def add_cosignature(checkpoint: Checkpoint, answer: str, witness: NoteKey) -> Checkpoint:
+    """The checkpoint with the line of this witness out of its ``answer``, in place of an earlier one; raises
+    :class:`ProofRefused` where there is none that holds."""
+    _, _, signed = checkpoint.note.rpartition("\n\n")
+    others = [line for line in signed.splitlines(keepends=True) if not _is_of(line, witness)]
+    for line in answer.splitlines(keepends=True):
+        if _is_of(line, witness):
+            found = replace(checkpoint, note=f"{checkpoint.body}\n{''.join(others)}{line}")
+            if cosigned_at(found, witness) is not None:
+                return found
+    raise ProofRefused(f"The answer has no cosignature of {witness.name}.")
+
+
+def origin_of(note: str) -> str:
+    """Of which log a note says that it is a checkpoint; raises :class:`ProofRefused` for what is no signed note."""
+    return _parts(note)[0].partition("\n")[0]
+
+
 def write_proof(index: int, path: Sequence[bytes], note: str) -> str:
     """The proof that leaf ``index`` is under the checkpoint."""
-    hashes = "".join(f"{_base64(each)}\n" for each in path)
+    hashes = "".join(f"{to_base64(each)}\n" for each in path)
     return f"{PROOF}\nindex {index}\n{hashes}\n{note}"
 
 
@@ -151,7 +169,7 @@ def check_proof(proof: str, body: bytes, log: NoteKey) -> tuple[int, Checkpoint]
     if len(lines) > 1 and lines[1].startswith("extra "):
         del lines[1]  # what it says has no meaning here
     word, _, number = lines[1].partition(" ") if len(lines) > 1 else ("", "", "")
-    path = [_unbase64(line) for line in lines[2:]]
+    path = [from_base64(line) for line in lines[2:]]
     if word != "index" or not SIZE.fullmatch(number) or len(path) > MAX_LINES:
         raise ProofRefused("This is no proof of inclusion.")
     checkpoint = read_checkpoint(note, log)
@@ -168,11 +186,17 @@ def _parts(note: str) -> tuple[str, list[tuple[str, bytes]]]:
     found: list[tuple[str, bytes]] = []
     for line in lines:
         dash, name, encoded = (*line.split(" "), "", "")[:3]
-        content = _unbase64(encoded)
+        content = from_base64(encoded)
         if dash != "—" or not KEY_NAME.fullmatch(name) or content is None or len(content) < 5:
             raise ProofRefused("A signature line of the note cannot be read.")
         found.append((name, content))
     return f"{body}\n", found
+
+
+def _is_of(line: str, key: NoteKey) -> bool:
+    """Whether a signature line is by this key, as far as it says."""
+    dash, name, encoded = (*line.strip().split(" "), "", "")[:3]
+    return (dash, name) == ("—", key.name) and (from_base64(encoded) or b"")[:4] == key.id
 
 
 def _only(signatures: list[tuple[str, bytes]], key: NoteKey) -> bytes | None:
@@ -196,17 +220,18 @@ def _cosigned(body: str, at: int) -> bytes:
 
 
 def _line(key: NoteKey, content: bytes) -> str:
-    return f"— {key.name} {_base64(key.id + content)}\n"
+    return f"— {key.name} {to_base64(key.id + content)}\n"
 
 
-def _base64(content: bytes) -> str:
+def to_base64(content: bytes) -> str:
+    """Standard base64, in which notes and proofs write hashes, keys and signatures."""
     return base64.b64encode(content).decode()
 
 
-def _unbase64(text: str) -> bytes | None:
+def from_base64(text: str) -> bytes | None:
     """The bytes of standard base64 in its only spelling, or None."""
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return content if _base64(content) == text else None
+    return content if to_base64(content) == text else None

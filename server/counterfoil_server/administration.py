@@ -25,6 +25,7 @@ from counterfoil_server.bearer import new_token, token_digest
 
 if TYPE_CHECKING:
     from counterfoil_server.log_audit import LogAudit
+    from counterfoil_server.publishing.publisher import Publisher
     from counterfoil_server.retention import Retention
 
 JSONObject = dict[str, Any]
@@ -58,7 +59,8 @@ class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
     ``keep_ring`` makes a changed ring of the authority's keys durable; ``audit`` is who looks through the log, made
     when somebody asks; ``read_policy`` reads the policy's file; ``prove_leaf`` proves that a leaf is on the log, whose
-    key is ``log_key``; ``retention`` is who deletes, made likewise."""
+    key is ``log_key``; ``retention`` is who deletes, made likewise; ``publisher`` is who brings checkpoints to others,
+    if anybody."""
 
     def __init__(
         self,
@@ -74,6 +76,7 @@ class Administration:
         prove_leaf: Callable[[int], Awaitable[str]],
         log_key: NoteKey,
         retention: Callable[[], Retention],
+        publisher: Publisher | None = None,
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
@@ -86,6 +89,7 @@ class Administration:
         self._prove_leaf = prove_leaf
         self._log_key = log_key
         self._retention = retention
+        self._publisher = publisher
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
@@ -174,7 +178,10 @@ class Administration:
         """What an auditor of this desk has to bring."""
         from counterfoil_server import proving
 
-        return await proving.trust(self._authority, self._log_key)
+        publisher = self._publisher
+        if publisher is None:
+            return await proving.trust(self._authority, self._log_key)
+        return await proving.trust(self._authority, self._log_key, publisher.witnesses, publisher.quorum)
 
     async def _known_ticket(self, ticket: str) -> Ticket:
         found = await self._authority.store.ticket(ticket)
@@ -450,6 +457,8 @@ class Administration:
         await check("roster", roster_check, "Restore the roster from a backup.")
         await check("outcomes", unknown_check, "")
         await check("notices", notices_check, "")
+        if self._publisher is not None:
+            checks += await self._publisher.checks()
         return checks
 
 

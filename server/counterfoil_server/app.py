@@ -42,6 +42,7 @@ from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
+from counterfoil_server.listening import listen
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.store.sealer import LOG_KEY, Sealer
 from counterfoil_server.verification import Lifetimes, Verification
@@ -49,6 +50,7 @@ from counterfoil_server.verification import Lifetimes, Verification
 if TYPE_CHECKING:
     from counterfoil_server.log_audit import LogAudit
     from counterfoil_server.notices import Delivery, Mailbox, Transport
+    from counterfoil_server.publishing.publisher import Publisher
     from counterfoil_server.retention import Retention
 
 logger = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class Parts:
     delivery: Delivery | None
     administration: Administration
     sealer: Sealer
+    publisher: Publisher | None
 
 
 @asynccontextmanager
@@ -110,7 +113,8 @@ async def open_parts(
                     log_key=keys.secrets.log,
                 )
                 sealer = await open_sealer(store, keys, configuration)
-                yield _wire(configuration, keys, store, judge, ledger, sealer, transport)
+                publisher = await open_publisher(configuration, sealer)
+                yield _wire(configuration, keys, store, judge, ledger, sealer, publisher, transport)
                 with suppress(StoreFailed):  # what is left is sealed at the next start
                     await sealer.seal()
         finally:
@@ -146,6 +150,15 @@ async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: C
     return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
 
 
+async def open_publisher(configuration: Configuration, sealer: Sealer) -> Publisher | None:
+    """Who publishes the log's checkpoints, if anybody; what was published before was compared with the log."""
+    if not configuration.settings.log.wanted:
+        return None
+    from counterfoil_server import log_publishing  # where nothing is published, nothing of it is loaded
+
+    return await log_publishing.open_publisher(configuration, sealer)
+
+
 async def log_signer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> NoteSigner:
     """The key that seals the store's log, under the log's name."""
     pinned = await store.setting(LOG_KEY)
@@ -165,6 +178,7 @@ def _wire(
     judge: Judge,
     ledger: Ledger,
     sealer: Sealer,
+    publisher: Publisher | None,
     transport: Transport | None,
 ) -> Parts:
     settings = configuration.settings
@@ -269,9 +283,10 @@ def _wire(
         keep_ring=keep_ring,
         audit=audit,
         read_policy=configuration.read_policy,
-        prove_leaf=sealer.proof,
+        prove_leaf=publisher.proof if publisher is not None else sealer.proof,
         log_key=sealer.key,
         retention=retention,
+        publisher=publisher,
     )
     return Parts(
         configuration,
@@ -285,6 +300,7 @@ def _wire(
         delivery,
         administration,
         sealer,
+        publisher,
     )
 
 
@@ -296,6 +312,8 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with parts.conversation.lifespan(), anyio.create_task_group() as group:
             group.start_soon(parts.sealer.run)
+            if parts.publisher is not None:
+                group.start_soon(parts.publisher.run)
             group.start_soon(parts.dispatcher.run)
             await group.start(admin_socket.serve, parts.administration, parts.configuration.state)
             await group.start(
@@ -398,17 +416,7 @@ async def _while_serving(work: Awaitable[None], server: uvicorn.Server, stopped:
 
 def listening_socket(configuration: Configuration) -> socket.socket:
     """A bound socket; raises :class:`SettingsError` where the address is taken."""
-    host, port = configuration.settings.host, configuration.port
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-        # Accepted connections inherit it. asyncio sets it only on sockets whose protocol is named, which this one's is
-        # not; without it every answer in two writes waits 40 ms for the client's acknowledgement.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return listener
-    except OSError as error:
-        raise SettingsError(
-            f"Cannot listen on {host}:{port}: {error.strerror}.", "Stop what listens there, or set another 'port'."
-        ) from None
+    return listen(configuration.settings.host, configuration.port)
 
 
 def host_names(configuration: Configuration) -> list[str]:

@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from counterfoil.assertions import RelyingParty
+from counterfoil.checkpoints import WITNESS, NoteKey
 from counterfoil.desk import Desk
-from counterfoil.errors import PolicyError, SettingsError
+from counterfoil.errors import KeyFileError, PolicyError, SettingsError
 from counterfoil.file_mistakes import mistakes_in, told
 from counterfoil.policy import Policy
 from counterfoil.toml_lines import Lines, unparsed
@@ -85,6 +86,91 @@ class RetentionSettings(_Section):
     notices_days: Annotated[int, Field(ge=1, le=36500)] | None = None
 
 
+class WitnessSettings(_Section):
+    """A witness: where it is asked, and its verifier key."""
+
+    url: str
+    key: str
+
+    @property
+    def verifier(self) -> NoteKey:
+        """The key, read."""
+        return NoteKey.from_text(self.key)
+
+    @field_validator("url")
+    @classmethod
+    def _an_address(cls, value: str) -> str:
+        return _web_address(value)
+
+    @field_validator("key")
+    @classmethod
+    def _of_a_witness(cls, value: str) -> str:
+        try:
+            usable = NoteKey.from_text(value).kind == WITNESS
+        except KeyFileError:
+            usable = False
+        if not usable:
+            raise ValueError(
+                "is no verifier key of a witness", "Write it as 'counterfoil witness init' printed it: name+id+key."
+            )
+        return value
+
+
+class LogSettings(_Section):
+    """Where the log's checkpoints are published, and who cosigns them."""
+
+    publish_file: Name | None = None
+    publish_git: Name | None = None
+    publish_url: str | None = None
+    publish_token_env: str = "COUNTERFOIL_LOG_TOKEN"
+    witnesses: Annotated[list[WitnessSettings], Field(max_length=16)] = Field(default_factory=list)
+    quorum: Annotated[int, Field(ge=1, le=16)] | None = None
+    every: Annotated[int, Field(ge=1, le=3600)] = 10
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is published or cosigned."""
+        return bool(self.publish_file or self.publish_git or self.publish_url or self.witnesses)
+
+    @property
+    def enough(self) -> int:
+        """How many cosignatures are enough: the quorum, or more than half of the witnesses."""
+        if not self.witnesses:
+            return 0
+        return self.quorum if self.quorum is not None else len(self.witnesses) // 2 + 1
+
+    @field_validator("publish_url")
+    @classmethod
+    def _an_address(cls, value: str | None) -> str | None:
+        return value if value is None else _web_address(value)
+
+    @field_validator("witnesses")
+    @classmethod
+    def _each_once(cls, value: list[WitnessSettings]) -> list[WitnessSettings]:
+        if len({each.verifier.public for each in value}) != len(value):
+            raise ValueError("name one witness twice", "Name each witness once: two names of one key are one witness.")
+        return value
+
+    @field_validator("quorum")
+    @classmethod
+    def _reachable(cls, value: int | None, info: ValidationInfo) -> int | None:
+        known = info.data.get("witnesses")
+        if value is not None and known is not None and value > len(known):
+            raise ValueError("asks for more witnesses than there are", f"Write at most {len(known)}, or no quorum.")
+        return value
+
+
+def _web_address(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.fragment or parts.username is not None:
+        raise ValueError("is no web address", "Write it as in https://witness.example.com, without a password.")
+    return value
+
+
 class Settings(_Section):
     """Everything ``counterfoil.toml`` may say."""
 
@@ -105,6 +191,7 @@ class Settings(_Section):
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()
     retention: RetentionSettings = RetentionSettings()
+    log: LogSettings = LogSettings()
 
     @field_validator("desk", "story")
     @classmethod

@@ -36,6 +36,8 @@ LAST = "last_record"
 
 CHECKPOINT = "checkpoint"
 """The file in the state folder with the log's newest checkpoint."""
+COSIGNED = "checkpoint.cosigned"
+"""The file there with the newest one that enough witnesses have cosigned."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ whoever gets it verifies it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -138,8 +138,11 @@ def _indices(part: TicketEvidence) -> Iterator[int]:
             yield int(value["n"])
 
 
-async def trust(authority: Authority, log_key: NoteKey) -> JSONObject:
-    """What an auditor of this desk has to bring: its public keys, names and the roster's version, as a trust file."""
+async def trust(
+    authority: Authority, log_key: NoteKey, witnesses: Sequence[NoteKey] = (), quorum: int = 0
+) -> JSONObject:
+    """What an auditor of this desk has to bring: its public keys, names and the roster's version, as a trust file.
+    ``quorum``: how many of the log's ``witnesses`` must have cosigned."""
     version = (await authority.judge.roster()).version
     known = authority.judge.trust
     return TrustFile(
@@ -151,6 +154,8 @@ async def trust(authority: Authority, log_key: NoteKey) -> JSONObject:
         roster_version=max(version, known.minimum_version),
         authority_keys=tuple([key.to_jwk() for key in (await authority.good_keys()).values()]),
         log_key=log_key.to_text(),
+        witnesses=tuple(key.to_text() for key in witnesses),
+        quorum=quorum,
     ).model_dump(mode="json")
 
 

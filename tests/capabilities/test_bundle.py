@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from capabilities.evidence import proven_ticket, shop_day
 from capabilities.world import START
@@ -19,6 +20,7 @@ from counterfoil.assertions import RelyingParty
 from counterfoil.audit import verify_bundle
 from counterfoil.bundle import BUNDLE_TYPE, MAX_BUNDLE, MAX_TRUST, Attestation, Bundle, Trust
 from counterfoil.canonical import canonical, parse_strict
+from counterfoil.checkpoints import LOG, WITNESS, NoteSigner
 from counterfoil.errors import EvidenceRefused
 from counterfoil.keys import SigningKey
 from counterfoil.tokens import ORDER_TYPE, sign
@@ -27,6 +29,10 @@ STEP = 1 if os.environ.get("COUNTERFOIL_EXPLORE") == "full" else 41
 """Every so many bytes; no divisor of anything, so that all kinds of places are met."""
 PARTS = 4
 NAME = "other"
+LOG_SIGNER, WATCHER, UNDER_ANOTHER_NAME = (
+    NoteSigner.of(name, kind, Ed25519PrivateKey.from_private_bytes(b"w" * 32))
+    for name, kind in (("desk.example/log", LOG), ("watcher.example", WITNESS), ("other.example", WITNESS))
+)
 
 
 def refused(body: bytes) -> bool:
@@ -240,10 +246,12 @@ def test_a_trust_file_may_be_spelled_in_any_way_and_holds_all_that_is_needed() -
     text = shop_day().trust_file
     assert Trust.from_bytes(b" \n" + text.replace(b",", b", ") + b"\n").issuer == "https://desk.example"
     value: Any = parse_strict(text)
-    for name in value:
+    for name in value.keys() - {"witnesses", "quorum"}:
         with pytest.raises(EvidenceRefused):
             Trust.from_bytes(canonical({key: each for key, each in value.items() if key != name}))
     assert Trust.from_bytes(text).roster.minimum_version == 7
+    without = {key: each for key, each in value.items() if key not in ("witnesses", "quorum")}
+    assert Trust.from_bytes(canonical(without)) == Trust.from_bytes(text)
 
 
 @pytest.mark.parametrize(
@@ -257,6 +265,14 @@ def test_a_trust_file_may_be_spelled_in_any_way_and_holds_all_that_is_needed() -
         {"roster_version": -1},
         {"roster_version": 1.5},
         {"log_key": "desk.example/log+00000000+AAAA"},
+        {"witnesses": ["watcher.example+00000000+AAAA"]},
+        {"witnesses": [LOG_SIGNER.key.to_text()]},
+        {"witnesses": [WATCHER.key.to_text()], "log_key": None},
+        {"witnesses": [WATCHER.key.to_text()] * 2, "quorum": 2},
+        {"witnesses": [WATCHER.key.to_text(), UNDER_ANOTHER_NAME.key.to_text()], "quorum": 2},
+        {"witnesses": [WATCHER.key.to_text()], "quorum": 2},
+        {"witnesses": [WATCHER.key.to_text()], "quorum": -1},
+        {"quorum": 1},
         {"more": 1},
     ],
 )

@@ -125,6 +125,7 @@ def accept_log(configuration: Configuration) -> None:
 
 
 async def _seal_anew(configuration: Configuration) -> None:
+    from counterfoil_server import log_publishing
     from counterfoil_server.app import DATABASE, log_signer
     from counterfoil_server.store import SQLiteStore
     from counterfoil_server.store.sealer import Sealer
@@ -133,6 +134,7 @@ async def _seal_anew(configuration: Configuration) -> None:
     keys = key_files.load_or_create(state / "keys", roster_key=configuration.roster_key, fresh=False)
     async with SQLiteStore.open(state / DATABASE, log_key=keys.secrets.log) as store:
         signer = await log_signer(store, keys, configuration)
+        log_publishing.set_aside(configuration, store.now())
         await Sealer.start_anew(store, signer, state / key_files.CHECKPOINT)
 
 

@@ -36,6 +36,7 @@ MODULES = {
     "forget": "forget",
     "prove": "prove",
     "verify": "verify",
+    "witness": "witness",
     "people": "people",
     "delegates": "delegates",
     "principals": "principals",

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from counterfoil.checkpoints import (
@@ -24,6 +23,7 @@ from counterfoil.checkpoints import (
 )
 from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
 from counterfoil.tlog import WIDTH, Tree
+from counterfoil_server.durable_file import replace_durably
 from counterfoil_server.store.chain import REMEDY
 from counterfoil_server.store.sqlite import SQLiteStore
 
@@ -37,21 +37,19 @@ LOG_KEY = "log_key"
 
 RESTORED = f"{REMEDY} If you restored an older database on purpose, run 'counterfoil doctor --accept-log'."
 
-Publish = Callable[[str], Awaitable[None]]
-"""Takes a checkpoint's note somewhere else; may raise OSError, and then is asked again with a later one."""
-
 
 class Sealer:
     """Owns the tree of one store and its newest checkpoint. Made by :meth:`open`."""
 
-    def __init__(self, store: SQLiteStore, signer: NoteSigner, file: Path, publish: Sequence[Publish]) -> None:
+    def __init__(self, store: SQLiteStore, signer: NoteSigner, file: Path) -> None:
         self._store = store
         self._signer = signer
         self._file = file
-        self._publish = publish
         self._tree = Tree(_no_tiles)
         self._busy = asyncio.Lock()
         self.checkpoint: Checkpoint | None = None
+        self.on_sealed: list[Callable[[], None]] = []
+        """Called when there is a newer checkpoint, by whoever sealed it: they must not wait for anything."""
 
     @property
     def key(self) -> NoteKey:
@@ -59,11 +57,9 @@ class Sealer:
         return self._signer.key
 
     @classmethod
-    async def open(
-        cls, store: SQLiteStore, signer: NoteSigner, file: Path, *, publish: Sequence[Publish] = ()
-    ) -> Sealer:
+    async def open(cls, store: SQLiteStore, signer: NoteSigner, file: Path) -> Sealer:
         """Check the log against its newest checkpoint and seal what is new; raises TamperDetected or StoreFailed."""
-        sealer = cls(store, signer, file, publish)
+        sealer = cls(store, signer, file)
         await sealer._check_key()
         await sealer._check_log()
         await sealer._begin()
@@ -77,7 +73,7 @@ class Sealer:
             aside = file.with_name(f"{file.name}.until-{store.now()}")
             await asyncio.to_thread(file.replace, aside)
         name = f"{signer.key.name.partition('/from-')[0]}/from-{store.now()}"
-        await cls(store, NoteSigner.of(name, LOG, signer.private), file, ())._begin(anew=True)
+        await cls(store, NoteSigner.of(name, LOG, signer.private), file)._begin(anew=True)
 
     async def _begin(self, *, anew: bool = False) -> None:
         await self.seal()
@@ -104,10 +100,23 @@ class Sealer:
         path = await self._store.with_tiles(tree, lambda copied: copied.inclusion(index))
         return write_proof(index, path, checkpoint.note)
 
-    async def consistency(self, old: int) -> tuple[list[bytes], Checkpoint]:
-        """What proves that the tree of ``old`` leaves began the newest one; ``ValueError`` where there was none."""
-        tree, checkpoint = self._now()
-        return await self._store.with_tiles(tree, lambda copied: copied.consistency(old)), checkpoint
+    async def proof_under(self, index: int, checkpoint: Checkpoint) -> str:
+        """The proof that leaf ``index`` is under an earlier checkpoint of this log; ``ValueError`` where it is not."""
+        path = await self._store.with_tiles(self._tree, lambda copied: copied.inclusion(index, checkpoint.size))
+        return write_proof(index, path, checkpoint.note)
+
+    async def root(self, size: int) -> bytes:
+        """The root that the log had at this size; ``ValueError`` where it is not that large."""
+        return await self._store.with_tiles(self._tree, lambda copied: copied.root(size))
+
+    async def consistency(self, old: int, checkpoint: Checkpoint | None = None) -> tuple[list[bytes], Checkpoint]:
+        """What proves that the tree of ``old`` leaves began that of the checkpoint, the newest one if none is named;
+        ``ValueError`` where it did not."""
+        tree, newest = self._now()
+        wanted = checkpoint or newest
+        if old == 0:
+            return [], wanted
+        return await self._store.with_tiles(tree, lambda copied: copied.consistency(old, wanted.size)), wanted
 
     def _now(self) -> tuple[Tree, Checkpoint]:
         if self.checkpoint is None:
@@ -124,15 +133,12 @@ class Sealer:
             root = await self._store.with_tiles(tree, Tree.root)
             note = sign_checkpoint(self._signer, tree.size, root)
             try:
-                await asyncio.to_thread(_replace, self._file, note)
+                await asyncio.to_thread(replace_durably, self._file, note.encode())
             except OSError as error:
                 raise StoreFailed(f"The checkpoint {self._file} cannot be written: {error.strerror}.") from None
             self._tree, self.checkpoint = tree, read_checkpoint(note, self._signer.key)
-        for publish in self._publish:
-            try:
-                await publish(note)
-            except OSError as error:
-                logger.error("The checkpoint of size %d could not be published: %s", tree.size, error)
+        for call in self.on_sealed:
+            call()
 
     async def verify(self) -> int:
         """Walk the whole log, chain and tree, and answer how many leaves it has; raises TamperDetected.
@@ -204,18 +210,3 @@ def _restored(empty: Tree, size: int) -> Tree:
 
 def _no_tiles(level: int, number: int) -> list[bytes]:
     raise ProofRefused(f"The tile {number} of level {level} was not to be read here.")
-
-
-def _replace(file: Path, content: str) -> None:
-    """Put the content in the file's place, durably; the old one is there until the new one is."""
-    fresh = file.with_name(f"{file.name}.new")
-    with fresh.open("w", encoding="utf-8") as written:
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
-    fresh.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

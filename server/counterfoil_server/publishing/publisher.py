@@ -1,0 +1,247 @@
+"""Brings each new checkpoint to witnesses and targets, beside everything else that the server does.
+
+Sealing wakes the publisher and waits for nothing. A round takes the newest checkpoint, gathers cosignatures, and puts
+both in every place; what does not answer in time is asked again later, with what is newest then. A place that holds
+another history is left as it is, and is said aloud until somebody has looked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from counterfoil.audit_words import at
+from counterfoil.checkpoints import Checkpoint, NoteKey, add_cosignature, cosigned_at
+from counterfoil.errors import CounterfoilError, ProofRefused, TamperDetected
+from counterfoil_server.durable_file import replace_durably
+from counterfoil_server.publishing.cosigning import Witness
+from counterfoil_server.publishing.history import REMEDY, Sealed, check_history
+from counterfoil_server.publishing.targets import Target, read_file
+
+logger = logging.getLogger(__name__)
+
+PATIENCE = 20.0
+"""Seconds that one place may take in one round."""
+SHORT_PATIENCE = 5.0
+"""The same where somebody waits for the answer."""
+PAUSES = (10.0, 30.0, 60.0, 300.0)
+"""Seconds until a place that failed so many times running is asked again."""
+
+UNREACHED = "Check the address, its disk and its rights. Tickets go on; it gets the newest checkpoint when it answers."
+
+
+@dataclass
+class Standing:
+    """How it stands with one place. Times are Unix seconds; ``not_before`` is of the event loop's clock."""
+
+    name: str
+    size: int | None = None
+    answered_at: int | None = None
+    failing_since: int | None = None
+    error: str = ""
+    alarm: str = ""
+    failures: int = 0
+    not_before: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answered the last time, and fits."""
+        return not self.alarm and self.failing_since is None
+
+    def in_words(self) -> str:
+        """For people."""
+        if self.alarm:
+            return self.alarm
+        if self.failing_since is not None:
+            last = f"; it answered last on {at(self.answered_at)}" if self.answered_at is not None else ""
+            return f"{self.name} has not answered since {at(self.failing_since)}{last}: {self.error}."
+        return f"{self.name} holds the checkpoint of {self.size} leaves"
+
+
+class Publisher:
+    """``kept``: the file for the newest checkpoint with enough cosignatures, which are ``quorum``; ``every``: seconds
+    between two rounds."""
+
+    def __init__(
+        self,
+        log: Sealed,
+        kept: Path,
+        *,
+        targets: Sequence[Target] = (),
+        witnesses: Sequence[Witness] = (),
+        quorum: int = 0,
+        every: float = 10.0,
+        patience: float = PATIENCE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._log = log
+        self._kept = kept
+        self._targets = [(target, Standing(target.name)) for target in targets]
+        self._witnesses = [(witness, Standing(witness.name)) for witness in witnesses]
+        self._quorum = quorum
+        self._every = every
+        self._patience = patience
+        self._clock = clock
+        self._busy = asyncio.Lock()
+        self._woken = asyncio.Event()
+        self._cosigned: Checkpoint | None = None
+        self._asked = 0
+        """The size for which witnesses were asked last."""
+
+    @property
+    def witnesses(self) -> tuple[NoteKey, ...]:
+        """Their keys."""
+        return tuple(witness.key for witness, _ in self._witnesses)
+
+    @property
+    def quorum(self) -> int:
+        """How many of them are enough."""
+        return self._quorum
+
+    @property
+    def standings(self) -> list[Standing]:
+        """How it stands with each place."""
+        return [standing for _, standing in (*self._witnesses, *self._targets)]
+
+    async def load(self) -> None:
+        """Read the newest cosigned checkpoint of before; raises :class:`TamperDetected` where the log does not fit."""
+        note = await asyncio.to_thread(read_file, self._kept)
+        if note is not None:
+            self._cosigned = await check_history(note, self._log, f"The file {self._kept}")
+            try:
+                self._count(self._cosigned)
+            except ProofRefused as error:
+                raise TamperDetected(f"Of the file {self._kept}: {error.happened}", REMEDY) from None
+
+    def wake(self) -> None:
+        """There is a newer checkpoint."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Publish for as long as it is not cancelled."""
+        while True:
+            self._woken.clear()
+            await self.round()
+            await anyio.sleep(self._every)
+            failing = [standing.not_before for standing in self.standings if not standing.ok]
+            with anyio.CancelScope(deadline=min(failing, default=math.inf)):
+                await self._woken.wait()
+
+    async def round(self, *, everybody: bool = False, patience: float | None = None) -> None:
+        """Bring the newest checkpoint everywhere once; ``everybody``: also where it failed just now."""
+        async with self._busy:
+            checkpoint = self._log.checkpoint
+            if checkpoint is None:
+                return
+            within = patience or self._patience
+            now = anyio.current_time()
+            async with anyio.create_task_group() as group:
+                found: list[Checkpoint] = []
+                for witness, standing in self._witnesses:
+                    if standing.not_before <= now or everybody:
+                        work = _ask(witness, self._log, checkpoint, found)
+                        group.start_soon(self._attempt, standing, checkpoint.size, within, work)
+            self._asked = checkpoint.size
+            cosigned = self._merged(checkpoint, found)
+            await self._keep(cosigned)
+            async with anyio.create_task_group() as group:
+                for target, standing in self._targets:
+                    if standing.not_before <= now or everybody:
+                        work = self._bring(target, cosigned)
+                        group.start_soon(self._attempt, standing, checkpoint.size, within, work)
+
+    async def proof(self, index: int) -> str:
+        """The proof that a leaf is on the log, under a checkpoint with enough cosignatures where they can be had."""
+        plain = await self._log.proof(index)
+        if self.witnesses and not self._covers(index) and self._asked <= index:
+            await self.round(everybody=True, patience=SHORT_PATIENCE)
+        if self._cosigned is None or not self._covers(index):
+            return plain
+        return await self._log.proof_under(index, self._cosigned)
+
+    async def checks(self) -> list[dict[str, Any]]:
+        """How it stands with each place after it was asked now, in the shape of ``administration.doctor``."""
+        await self.round(everybody=True)
+        return [
+            {
+                "check": "published", "ok": each.ok, "says": each.in_words(),
+                "remedy": REMEDY if each.alarm else UNREACHED,
+            }
+            for each in self.standings
+        ]  # fmt: skip
+
+    def _covers(self, index: int) -> bool:
+        return self._cosigned is not None and self._cosigned.size > index
+
+    def _count(self, checkpoint: Checkpoint) -> int:
+        return sum(cosigned_at(checkpoint, key) is not None for key in self.witnesses)
+
+    def _merged(self, checkpoint: Checkpoint, cosigned: Sequence[Checkpoint]) -> Checkpoint:
+        """One note with every cosignature on this checkpoint."""
+        kept = self._cosigned
+        merged = kept if kept is not None and kept.body == checkpoint.body else checkpoint
+        for each in cosigned:
+            for key in self.witnesses:
+                if cosigned_at(each, key) is not None:
+                    merged = add_cosignature(merged, each.note.rpartition("\n\n")[2], key)
+        return merged
+
+    async def _keep(self, cosigned: Checkpoint) -> None:
+        """Keep it for proofs, unless it has too few cosignatures and the one before has more."""
+        count = self._count(cosigned)
+        if not count or (count < self._quorum and self._cosigned and self._count(self._cosigned) > count):
+            return
+        if self._cosigned is None or self._cosigned.note != cosigned.note:
+            self._cosigned = cosigned
+            try:
+                await asyncio.to_thread(replace_durably, self._kept, cosigned.note.encode())
+            except OSError as error:
+                logger.error("The cosigned checkpoint %s cannot be written: %s", self._kept, error.strerror)
+
+    async def _bring(self, target: Target, cosigned: Checkpoint) -> None:
+        held = await target.read()
+        if held is not None:
+            await check_history(held, self._log, target.name)
+        await target.write(cosigned.note, cosigned.size)
+
+    async def _attempt(self, standing: Standing, size: int, within: float, work: Awaitable[None]) -> None:
+        """Do the work in time, and note how it went; a change is logged, not every try."""
+        before = (standing.alarm, standing.failing_since is None)
+        now = int(self._clock())
+        try:
+            with anyio.fail_after(within):
+                await work
+        except TamperDetected as error:
+            standing.alarm, standing.error = error.happened, ""
+        except (TimeoutError, OSError, CounterfoilError, ValueError) as error:
+            standing.failing_since = now if standing.failing_since is None else standing.failing_since
+            standing.error = _words(error, within)
+        else:
+            standing.alarm, standing.failing_since, standing.error, standing.failures = "", None, "", 0
+            standing.size, standing.answered_at, standing.not_before = size, now, 0.0
+        if not standing.ok:
+            pause = PAUSES[min(standing.failures, len(PAUSES) - 1)]
+            standing.failures, standing.not_before = standing.failures + 1, anyio.current_time() + pause
+        if before != (standing.alarm, standing.failing_since is None):
+            level = logging.INFO if standing.ok else logging.CRITICAL if standing.alarm else logging.ERROR
+            logger.log(level, "%s", standing.in_words())
+
+
+async def _ask(witness: Witness, log: Sealed, checkpoint: Checkpoint, found: list[Checkpoint]) -> None:
+    found.append(await witness.cosign(log, checkpoint))
+
+
+def _words(error: Exception, within: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer within {within:g} seconds"
+    if isinstance(error, CounterfoilError):
+        return error.happened.rstrip(".")
+    return str(getattr(error, "strerror", None) or error).rstrip(".")
