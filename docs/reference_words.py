@@ -24,6 +24,7 @@ SETTINGS: dict[str, str] = {
     "smtp": "The mail server, as a table `[smtp]`. Without one, notices wait in the outbox and nobody is told.",
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
+    "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
     "smtp.host": "The mail server.",
     "smtp.port": "Its port.",
     "smtp.sender": "The sender of notices: an address, or a name and an address.",
@@ -41,6 +42,15 @@ SETTINGS: dict[str, str] = {
     "retention.turns_days": "Days that texts of conversations are kept; for good, where nothing is said.",
     "retention.openings_days": "Days that openings of leaves are kept, and until a day after their ticket's end.",
     "retention.notices_days": "Days that recipients of messages are kept, and until a day after their ticket's end.",
+    "log.publish_file": "A file for the newest checkpoint, best on a disk that this machine cannot change later.",
+    "log.publish_git": "A folder under git: each checkpoint is a commit of its file `checkpoint`. A hook may push.",
+    "log.publish_url": "An address that answers `GET` with what was `PUT` there.",
+    "log.publish_token_env": "The environment variable that holds the bearer token for `publish_url`, if it needs one.",
+    "log.witnesses": "Witnesses, as a list of tables with `url` and `key`; at most 16.",
+    "log.quorum": "How many witnesses an auditor is told to ask for; without it, more than half.",
+    "log.every": "Seconds between two publications.",
+    "log.witnesses.url": "Where the witness is asked: its address without `/add-checkpoint`.",
+    "log.witnesses.key": "Its verifier key, as `counterfoil witness init` printed it.",
 }
 
 FIELDS: dict[str, str] = {

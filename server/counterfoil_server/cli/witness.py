@@ -18,7 +18,12 @@ from counterfoil_server.listening import listen
 from counterfoil_server.store import StateFolder
 from counterfoil_server.witness import Memory, application
 
-StateOption = Annotated[Path, typer.Option("--state", metavar="FOLDER", help="Where the witness keeps key and memory.")]
+StateOption = Annotated[
+    Path,
+    typer.Option(
+        "--state", metavar="FOLDER", help="Where the witness keeps key and memory; 'witness' if none is named."
+    ),
+]
 FOLDER = Path("witness")
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+import anyio
 import httpx2
 
 from counterfoil.checkpoints import MAX_NOTE
@@ -21,6 +22,8 @@ from counterfoil_server.publishing.http import send
 
 FILE_NAME = "checkpoint"
 """In a folder under git."""
+FAREWELL = 2.0
+"""Seconds that a git which is ended may take."""
 
 
 class Target(Protocol):
@@ -93,13 +96,21 @@ class GitTarget:
             said, _ = await process.communicate()
         finally:
             if process.returncode is None:
-                with suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                await process.wait()
+                await _end(process)
         text = said.decode(errors="replace").strip()
         if process.returncode:
             raise OSError(f"git {arguments[0] if arguments[0] != '-c' else 'commit'} failed: {text[-200:]}")
         return text
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """End git and its hooks; it is given the time to take its lock away, without which it never works again."""
+    with anyio.CancelScope(shield=True), suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+        with anyio.move_on_after(FAREWELL):
+            await process.wait()
+        os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
 
 
 class URLTarget:

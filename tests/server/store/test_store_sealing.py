@@ -234,20 +234,32 @@ async def test_a_checkpoint_that_cannot_be_written_changes_nothing_and_is_writte
         assert size_in(tmp_path) == 1
 
 
-async def test_a_target_that_fails_keeps_nobody_from_sealing(tmp_path: Path) -> None:
-    taken: list[str] = []
-
-    async def fails(note: str) -> None:
-        raise OSError(5, "gone")
-
-    async def takes(note: str) -> None:
-        taken.append(note)
-
+async def test_whoever_wants_to_know_is_told_of_each_new_checkpoint(tmp_path: Path) -> None:
+    told: list[int] = []
     async with opened(tmp_path) as store:
-        sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint", publish=[fails, takes])
+        sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
+        sealing.on_sealed.append(lambda: told.append(size_in(tmp_path)))
         await store.append_leaf(leaf("event"))
         await sealing.seal()
-    assert [read_checkpoint(note, SIGNER.key).size for note in taken] == [0, 1]
+        await sealing.seal()
+        await store.append_leaf(leaf("event"))
+        await sealing.seal()
+    assert told == [1, 2]
+
+
+async def test_a_leaf_is_proven_under_an_earlier_checkpoint_too(tmp_path: Path) -> None:
+    await filled(tmp_path, WIDTH + 3)
+    earlier = read_checkpoint((tmp_path / "checkpoint").read_text(), SIGNER.key)
+    await filled(tmp_path, 2 * WIDTH + 1)
+    async with opened(tmp_path) as store:
+        sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
+        assert await sealing.root(earlier.size) == earlier.root
+        found = (await store.leaves(after=WIDTH, limit=1))[0]
+        proof = await sealing.proof_under(found.index, earlier)
+        assert check_proof(proof, found.body, SIGNER.key) == (found.index, earlier)
+        for work in (sealing.proof_under(WIDTH + 3, earlier), sealing.root(2 * WIDTH + 2)):
+            with pytest.raises(ValueError, match=r"no such leaf|not that large"):
+                await work
 
 
 async def test_what_was_never_sealed_is_proven_to_nobody(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -41,9 +42,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def send(folder: Path, body: bytes, *logs: NoteKey) -> httpx2.Response:
+async def send(folder: Path, body: bytes, *logs: NoteKey, clock: Callable[[], float] = lambda: AT) -> httpx2.Response:
     """What a process that was started just now answers."""
-    app = application(Memory.open(folder), logs or [SIGNER.key], clock=lambda: AT)
+    app = application(Memory.open(folder), logs or [SIGNER.key], clock=clock)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url="http://witness.example") as http:
         return await http.post("/add-checkpoint", content=body)
@@ -137,16 +138,14 @@ async def test_what_cannot_be_kept_is_not_cosigned(folder: Path, monkeypatch: py
     assert (await ask(folder, TRUE, 0, 9)).status_code == 200
 
 
+def _dies() -> float:
+    """The clock of a witness that dies when it looks at it: its memory is on the disk, and nothing is signed yet."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 0
+
+
 def _killed_before_it_answers(folder: Path, body: bytes) -> None:
-    """A witness that dies when its memory is on the disk and before it has signed anything."""
-    import counterfoil_server.witness.memory as module
-
-    def dies(*_: object) -> str:
-        os.kill(os.getpid(), signal.SIGKILL)
-        return ""
-
-    module.cosign = dies
-    anyio.run(send, folder, body)
+    anyio.run(partial(send, folder, body, clock=_dies))
 
 
 async def test_a_witness_killed_before_its_answer_remembers_what_it_would_have_cosigned(folder: Path) -> None:
