@@ -146,7 +146,7 @@ class Publisher:
             async with anyio.create_task_group() as group:
                 found: list[Checkpoint] = []
                 for witness, standing in self._witnesses:
-                    if standing.not_before <= now or everybody:
+                    if everybody or (standing.not_before <= now and not self._has(witness.key, checkpoint)):
                         work = _ask(witness, self._log, checkpoint, found)
                         group.start_soon(self._attempt, standing, checkpoint.size, within, work)
             self._asked = checkpoint.size
@@ -184,14 +184,20 @@ class Publisher:
     def _count(self, checkpoint: Checkpoint) -> int:
         return sum(cosigned_at(checkpoint, key) is not None for key in self.witnesses)
 
-    def _merged(self, checkpoint: Checkpoint, cosigned: Sequence[Checkpoint]) -> Checkpoint:
-        """One note with every cosignature on this checkpoint."""
+    def _has(self, key: NoteKey, checkpoint: Checkpoint) -> bool:
+        """Whether this very checkpoint was cosigned by the witness before."""
         kept = self._cosigned
-        merged = kept if kept is not None and kept.body == checkpoint.body else checkpoint
-        for each in cosigned:
-            for key in self.witnesses:
-                if cosigned_at(each, key) is not None:
+        return kept is not None and kept.body == checkpoint.body and cosigned_at(kept, key) is not None
+
+    def _merged(self, checkpoint: Checkpoint, cosigned: Sequence[Checkpoint]) -> Checkpoint:
+        """One note with every cosignature on this checkpoint, in the order of the settings."""
+        merged = checkpoint
+        sources = [*cosigned, self._cosigned] if self._cosigned else cosigned
+        for key in self.witnesses:
+            for each in sources:
+                if each.body == checkpoint.body and cosigned_at(each, key) is not None:
                     merged = add_cosignature(merged, each.note.rpartition("\n\n")[2], key)
+                    break
         return merged
 
     async def _keep(self, cosigned: Checkpoint) -> None:

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from capabilities.world import LOG_KEY
-from counterfoil.checkpoints import LOG, Checkpoint, NoteSigner, read_checkpoint
+from counterfoil.checkpoints import LOG, Checkpoint, NoteKey, NoteSigner, read_checkpoint
 from counterfoil_server.publishing.cosigning import Witness
 from counterfoil_server.publishing.publisher import Publisher
 from counterfoil_server.store import SQLiteStore
@@ -74,10 +74,10 @@ class Watcher:
     """A witness that can be told to hang or to be gone. ``asked`` is set whenever it is asked."""
 
     folder: Path
+    log: NoteKey = SIGNER.key
     hangs: bool = False
     gone: bool = False
     asked: anyio.Event = field(default_factory=anyio.Event)
-    bodies: list[bytes] = field(default_factory=list)
 
     def at(self) -> Witness:
         """As the log's owner knows it."""
@@ -85,7 +85,7 @@ class Watcher:
             self.folder.mkdir(exist_ok=True)
             Memory.create(self.folder, f"watcher.example/{self.folder.name}")
         memory = Memory.open(self.folder)
-        served = application(memory, [SIGNER.key], clock=lambda: AT)
+        served = application(memory, [self.log], clock=lambda: AT)
 
         async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
             self.asked.set()
