@@ -277,7 +277,7 @@ def _wire(
     administration = Administration(
         authority,
         verify_log=sealer.verify,
-        follow_log=executor.follow_log,
+        follow_log=executor.examine,
         forget_principals=conversation.forget_principals,
         flush_calls=conversation.recorder.flush,
         keep_ring=keep_ring,

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from counterfoil.canonical import canonical
 from counterfoil.checkpoints import NoteKey
 from counterfoil.errors import CounterfoilError
 from counterfoil.recipients import APPROVE
+from counterfoil.tickets import Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
 from counterfoil_server import proving
 from counterfoil_server.app import Parts
@@ -34,6 +35,8 @@ from server.store.world import leaf
 FAY = Invited("Fay", (), ("finance",), ("fay@office.example",))
 OLDER = "older"
 """The state folder as it was before the newest things happened."""
+BEFORE = "before"
+"""The executor's ledger before anything ran."""
 FORKED = "forked"
 """A state folder that goes on from there otherwise, made with every key of the machine."""
 
@@ -88,6 +91,14 @@ class Desk:
         ):
             source.backup(target)
 
+    def copy_database(self, file: str, folder: Path) -> None:
+        """Keep the database as it is now."""
+        with (
+            closing(sqlite3.connect(self.state / file)) as source,
+            closing(sqlite3.connect(folder / file)) as target,
+        ):
+            source.backup(target)
+
     def take_file(self, name: str, to: str = OLDER) -> None:
         """The same of a plain file."""
         shutil.copy(self.office.folder / to / name, self.state / name)
@@ -110,6 +121,8 @@ async def prepare(folder: Path, program: Program) -> Desk:
             fay = await stack.enter_async_context(browser(parts, office))
             await enrolled(parts, ana, ANA)
             left = await enrolled(parts, fay, FAY)
+            (folder / BEFORE).mkdir()
+            plain.copy_database("ledger.db", folder / BEFORE)
             ran = await payment(parts, ana)
             for _ in range(70):
                 await parts.store.append_leaf(leaf("event"))
@@ -122,6 +135,7 @@ async def prepare(folder: Path, program: Program) -> Desk:
             delivered = await parts.authority.deliver(ordered)
             assert delivered is not None
             await invitations.disable(parts.administration.call, parts.configuration, left)
+            await parts.executor.follow_log()
             await parts.sealer.seal()
             watcher = Watcher(folder / "w1", parts.sealer.key)
             publisher = Publisher(parts.sealer, folder / "cosigned", witnesses=[watcher.at()], quorum=1)
@@ -178,20 +192,27 @@ async def redemption(desk: Desk, parts: Parts) -> str:
 
 
 async def executor(desk: Desk, parts: Parts) -> str:
-    """What the executor says to a genuine order; and that nothing is paid twice, whoever signs the order for it."""
-    await parts.executor.run(desk.ordered, desk.order)
-    authority = parts.authority
-    ticket = await parts.store.ticket(desk.ran)
-    if ticket is not None:
-        claims = OrderClaims(
-            iss=authority.issuer, aud=authority.executor, jti="again", ticket=ticket.id, envelope=ticket.digest,
-            redeemed_at=parts.store.now(), run_by=parts.store.now() + 300,
-        )  # fmt: skip
-        await parts.executor.run(ticket.id, sign(authority.keys.current, ORDER_TYPE, claims.model_dump()))
-    found = await parts.store.ticket(desk.ordered)
-    if desk.count("40.00"):
-        return ""
-    return (found.outcome or "It is not executed.") if found is not None else "There is no such ticket."
+    """What the executor says to a genuine order; where its ledger has lost what ran, to a thief's order for that."""
+    try:
+        await parts.executor.run(desk.ordered, desk.order)
+    except CounterfoilError as error:
+        return error.happened
+    found, ran = await parts.store.ticket(desk.ordered), await parts.store.ticket(desk.ran)
+    if not desk.count("40.00"):
+        return (found.outcome or "It is not executed.") if found is not None else "There is no such ticket."
+    if ran is not None and parts.executor.ledger.effect(parts.authority.issuer, desk.ran) is None:
+        await parts.executor.prove(ran, _stolen(parts, ran))
+    return ""
+
+
+def _stolen(parts: Parts, ticket: Ticket) -> str:
+    """An order for what ran already, signed by a thief of the authority's key."""
+    authority, now = parts.authority, parts.store.now()
+    claims = OrderClaims(
+        iss=authority.issuer, aud=authority.executor, jti="again", ticket=ticket.id, envelope=ticket.digest,
+        redeemed_at=now, run_by=now + 300,
+    )  # fmt: skip
+    return sign(authority.keys.current, ORDER_TYPE, claims.model_dump())
 
 
 async def witness(desk: Desk, parts: Parts) -> str:
@@ -248,5 +269,9 @@ async def looked(desk: Desk, edit: Callable[[Desk], Any], *, under_way: bool, fo
                 said[name] = await look(there, parts)
             except CounterfoilError as error:
                 said[name] = error.happened
-        said["twice"] = "" if there.count("20.00") == 1 else None
+        ran = await parts.store.ticket(there.ran)
+        if ran is not None:
+            with suppress(CounterfoilError):
+                await parts.executor.run(ran.id, _stolen(parts, ran))
+        assert there.count("20.00") == 1, "it was paid twice"
     return said

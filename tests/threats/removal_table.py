@@ -75,7 +75,7 @@ EXECUTOR_LOOKS_AT_SUSPENSIONS = (
 )
 REDEMPTION_IS_SEALED = (
     EXECUTION + "executor.py",
-    "            await self._see_sealed(envelope.ticket)\n",
+    "            await self._see_sealed(history)\n",
     "            pass\n",
 )
 LEDGER_WAS_ASKED = (EXECUTION + "executor.py", "        if before is not None:\n", "        if False:\n")
@@ -83,6 +83,11 @@ LEDGER_STARTS_ONCE = (
     EXECUTION + "ledger.py",
     "        return self._write(statement, row) == 1\n",
     "        self._write(statement, row)\n        return True\n",
+)
+LOG_WAS_ASKED = (
+    EXECUTION + "executor.py",
+    '        if any(leaf.values["event"] in HAPPENED for leaf in history):\n',
+    "        if False:\n",
 )
 EXECUTOR_ASKS_POLICY = (
     EXECUTION + "executor.py",
@@ -845,9 +850,10 @@ REMOVALS = (
     removal(
         "T42",
         "the ledger knows what was started",
-        # Two layers: it is asked first, and it starts nothing twice.
+        # Three layers: it is asked first, it starts nothing twice, and the log tells what ran.
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,
+        LOG_WAS_ASKED,
     ),
     # Two layers: a ticket that was never redeemed is not on the log as such.
     removal("T42", "old evidence serves no new ticket", ABOUT_THIS_ENVELOPE, REDEMPTION_IS_SEALED),
@@ -904,6 +910,7 @@ REMOVALS = (
         ),
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,
+        LOG_WAS_ASKED,
     ),
     removal(
         "T47",
@@ -974,6 +981,7 @@ REMOVALS = (
         ),
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,
+        LOG_WAS_ASKED,
         tests="a_restored",
     ),
     removal(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,9 +31,10 @@ from counterfoil.grants import Grant
 from counterfoil.judgement import COUNTER_WINDOW, Judge, account_of, comparable_of, signed_statement
 from counterfoil.key_verbs import good_keys
 from counterfoil.keys import VerificationKey
-from counterfoil.log import check_link
+from counterfoil.log import Leaf, check_link
 from counterfoil.operations import Operation
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
+from counterfoil.roster import Roster
 from counterfoil.scopes import scopes_of
 from counterfoil.store import Store
 from counterfoil.tickets import Envelope, Event, State, Ticket
@@ -49,6 +50,9 @@ MAX_OUTCOME = 16_384
 """Bytes of a receipt as JSON; a connector that returns more did something, but what it says is cut down to that."""
 
 LEAVES_AT_ONCE = 1000
+
+HAPPENED = frozenset({Event.REPORT_EXECUTED, Event.REPORT_UNKNOWN, Event.FIND_EXECUTED})
+"""After one of these the ticket's effect has started: it starts no second time, whatever the ledger has lost."""
 
 FOUND = {Event.REPORT_EXECUTED: Event.FIND_EXECUTED, Event.REPORT_NOT_EXECUTED: Event.FIND_NOT_EXECUTED}
 """How an outcome is told of a ticket that was ``unknown`` until then."""
@@ -149,13 +153,9 @@ class Executor:
         )
         if envelope.ticket != ticket.id or envelope.operation != ticket.operation:
             raise OrderRefused("The order and the stored request name different tickets.")
-        await self.follow_log()
+        roster = await self.examine()
         if await asyncio.to_thread(self.ledger.stopped, envelope.ticket):
             raise OrderRefused("The ticket was stopped, or it was told that it was not executed.")
-        roster = await self.judge.roster()
-        if roster.version < await asyncio.to_thread(self.ledger.roster_version):
-            raise RosterRefused("The roster lacks records that the log tells of.")
-        await asyncio.to_thread(self.ledger.saw_roster, roster.version)
         statements = [signed_statement(stored) for stored in await self.store.statements(envelope.ticket)]
         proven = verify_evidence(
             claims,
@@ -170,8 +170,13 @@ class Executor:
         # Hearsay, but it can only refuse: whoever signs orders with a stolen key cannot go past an administrator's bar.
         if await self.store.suspensions(scopes_of(envelope, people=proven.evidence.people)):
             raise OrderRefused("Something that the request depends on is suspended.")
+        history = [
+            leaf for leaf in await self.store.leaves(ticket=envelope.ticket) if leaf.values["ticket"] == envelope.ticket
+        ]
+        if any(leaf.values["event"] in HAPPENED for leaf in history):
+            raise OrderRefused("The log tells what came of it already: the ledger has lost that it ran.")
         if proven.envelope.grant is None:
-            await self._see_sealed(envelope.ticket)
+            await self._see_sealed(history)
         return proven
 
     def _addressed(self, operation: str) -> str:
@@ -180,11 +185,11 @@ class Executor:
         declared = self.judge.desk.operations.get(operation)
         return (declared.executor if declared is not None else None) or self.name
 
-    async def _see_sealed(self, ticket: str) -> None:
+    async def _see_sealed(self, history: Sequence[Leaf]) -> None:
         """Wait until the redemption is on the log under a signed checkpoint: what people signed for never happens
         without a trace that others can check."""
-        for leaf in await self.store.leaves(ticket=ticket):
-            if leaf.values["event"] == Event.REDEEM.value and leaf.values["ticket"] == ticket:
+        for leaf in history:
+            if leaf.values["event"] == Event.REDEEM.value:
                 break
         else:
             raise OrderRefused("The ticket's redemption is not on the log.")
@@ -227,6 +232,15 @@ class Executor:
                 check_link(leaf, mac, self._log_key)
                 index, mac = leaf.index, leaf.mac
             await asyncio.to_thread(self.ledger.follow, leaves)
+
+    async def examine(self) -> Roster:
+        """The roster, with every record that the log tells of; raises :class:`TamperDetected`, RosterRefused."""
+        await self.follow_log()
+        roster = await self.judge.roster()
+        if roster.version < await asyncio.to_thread(self.ledger.roster_version):
+            raise RosterRefused("The roster lacks records that the log tells of.")
+        await asyncio.to_thread(self.ledger.saw_roster, roster.version)
+        return roster
 
     async def _fresh_facts(self, proven: Proven) -> Facts:
         envelope = proven.envelope

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from counterfoil.checkpoints import NoteKey, cosigned_at, read_checkpoint
+from docs.steps import ROOT, steps
 from server.cli.office import Office, Program, Served
 from server.cli.signing import ANA, browser, enrolled, opened, payment
 from server.cli.test_prove import Auditor
@@ -149,6 +150,35 @@ async def test_a_served_desk_publishes_and_goes_on_while_a_witness_hangs(
             )
             assert cosigned_at(note, NoteKey.from_text(elsewhere.key)) is not None
             assert served.stop().code == 0
+
+
+def test_the_how_to_does_what_it_says(office: Office, tmp_path: Path, program: Program) -> None:
+    page = "how-to/witness.md"
+    key = log_key(office)
+    init, serve = steps(page, "Start a witness", NAME="witness.example/w1", LOGKEY=key)
+    (tmp_path / "there").mkdir()
+    there = Office(tmp_path / "there", 0, program)
+    made = there.json(*init)["key"]
+    at = serve.index("--port") + 1
+    with there.running(*serve[:at], "0") as witness:
+        settings = toml_in(page)
+        url, name = witness.ready["serving"], "https://witness.example.com"
+        assert name in settings[0]
+        subprocess.run(["git", "init", "--quiet", "checkpoints"], cwd=office.folder, check=True)
+        [line] = settings[0].replace(name, url).replace("NAME+…", made).splitlines()
+        places = settings[1].replace("/mnt/elsewhere/", "").replace("/srv/", "").splitlines()
+        assert [each.partition(" = ")[0] for each in places] == ["publish_file", "publish_git", "publish_url"]
+        with_log(office, line, *places[:2])
+        [doctor] = steps(page, "See how it stands")
+        says = [each for each in office.run(*doctor, "--json").json if each["check"] == "published"]
+    assert [each["status"] for each in says] == ["ok"] * 3
+    assert (office.folder / "checkpoints" / "checkpoint").read_text() == (office.folder / "checkpoint").read_text()
+
+
+def toml_in(page: str) -> list[str]:
+    """The settings below each ``[log]`` on the page."""
+    text = (ROOT / "docs" / page).read_text()
+    return [block.partition("\n```")[0] for block in text.split("```toml\n[log]\n")[1:]]
 
 
 def test_T50_a_state_folder_set_back_whole_does_not_start_beside_what_was_published(office: Office) -> None:

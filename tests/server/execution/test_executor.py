@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,12 @@ import pytest
 from capabilities.world import EXECUTOR, ISSUER
 from counterfoil import tokens
 from counterfoil.canonical import canonical
-from counterfoil.errors import TamperDetected
+from counterfoil.errors import RosterRefused, TamperDetected
 from counterfoil.keys import SigningKey
-from counterfoil.leaves import administered
+from counterfoil.leaves import ROSTER, administered
 from counterfoil.tickets import State, Ticket, envelope_digest
 from counterfoil.tokens import OrderClaims
+from counterfoil_server.execution.ledger import Ledger
 from server.execution.workshop import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -82,6 +84,28 @@ async def test_T42_a_new_order_for_a_ticket_that_ran_is_refused_by_the_ledger(wo
     edit(workshop, "UPDATE ticket SET state = 'executing' WHERE id = ?", ticket.id)
     await workshop.new_executor().run(ticket.id, forged(workshop, ticket, jti="another"))
     assert workshop.bank.payments == [ticket.id]
+
+
+async def test_T42_what_the_log_says_has_run_is_refused_although_the_ledger_lost_it(
+    workshop: Workshop, tmp_path: Path
+) -> None:
+    ticket, order = await workshop.ordered()
+    await workshop.executor.run(ticket.id, order)
+    edit(workshop, "UPDATE ticket SET state = 'executing' WHERE id = ?", ticket.id)
+    workshop.ledger.close()
+    (tmp_path / "empty").mkdir()
+    workshop.ledger = Ledger(tmp_path / "empty" / "ledger.db")
+    await workshop.new_executor().run(ticket.id, forged(workshop, ticket, jti="another"))
+    assert workshop.bank.payments == [ticket.id]
+    assert "the ledger has lost that it ran" in outcome(await workshop.now(ticket))["reason"]
+
+
+async def test_T49_a_roster_without_what_the_log_tells_of_is_told_to_whoever_asks(workshop: Workshop) -> None:
+    assert (await workshop.executor.examine()).version == 7
+    for _ in range(8):
+        await workshop.store.append_leaf(administered(ROSTER, record="x", person="fay", type="end"))
+    with pytest.raises(RosterRefused, match="lacks records that the log tells of"):
+        await workshop.executor.examine()
 
 
 async def test_T41_a_stolen_authority_key_cannot_run_what_nobody_signed(workshop: Workshop) -> None:
