@@ -191,7 +191,7 @@ def test_T50_a_state_folder_set_back_whole_does_not_start_beside_what_was_publis
     shutil.rmtree(office.state)
     (office.folder / "backup").rename(office.state)
     for published in ("published", "repository"):
-        ran = office.run("serve", "--no-notices", width=400)
+        ran = office.run("principals", "list", width=400)
         assert ran.code == 1
         assert published in ran.said
         assert "it was cut, or is an older copy" in ran.said
@@ -215,7 +215,7 @@ def test_T50_checkpoint_key_and_pinned_name_deleted_together_are_seen_by_what_wa
         (office.state / name).unlink()
     with closing(sqlite3.connect(office.state / "counterfoil.db", isolation_level=None)) as database:
         assert database.execute("DELETE FROM setting WHERE name = 'log_key'").rowcount == 1
-    ran = office.run("serve", "--no-notices", width=400)
+    ran = office.run("principals", "list", width=400)
     assert ran.code == 1
     assert "holds a checkpoint that the log's key did not sign" in ran.said
 
