@@ -50,5 +50,5 @@ def configure(*, as_json: bool, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in ("mcp", "uvicorn", "httpx", "asyncio", "aiosmtplib"):
+    for name in ("mcp", "uvicorn", "httpx", "httpx2", "asyncio", "aiosmtplib"):
         logging.getLogger(name).setLevel(logging.WARNING)
