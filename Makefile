@@ -45,7 +45,7 @@ removals: $(VENV)/.dev system-packages
 	cd tests && ../$(BIN)/python -m threats.removals
 
 lock:
-	uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/dev.txt
+	uv pip compile pyproject.toml --extra server --extra telemetry --group dev --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements/dev.txt
 	uv pip compile pyproject.toml requirements/build.in --extra server --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements/dev.txt -o requirements/server.txt
 
 clean:

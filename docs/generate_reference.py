@@ -49,7 +49,7 @@ def type_name(hint: Any) -> str:
         return f"list of {type_name(get_args(hint)[0])}"
     if origin is dict:
         return "table of " + type_name(get_args(hint)[1])
-    plain = {str: "text", int: "integer", bool: "true or false", type(None): "null"}
+    plain = {str: "text", int: "integer", float: "number", bool: "true or false", type(None): "null"}
     return plain.get(hint) or str(hint.__name__)
 
 

@@ -25,6 +25,7 @@ SETTINGS: dict[str, str] = {
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
     "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
+    "telemetry": "What operators may see, as a table `[telemetry]`. It needs `pip install \"counterfoil[telemetry]\"`.",
     "smtp.host": "The mail server.",
     "smtp.port": "Its port.",
     "smtp.sender": "The sender of notices: an address, or a name and an address.",
@@ -51,6 +52,11 @@ SETTINGS: dict[str, str] = {
     "log.every": "Seconds between two publications.",
     "log.witnesses.url": "Where the witness is asked: its address without `/add-checkpoint`.",
     "log.witnesses.key": "Its verifier key, as `counterfoil witness init` printed it.",
+    "telemetry.traces": "`otlp` sends traces over HTTP to where the environment variables of OpenTelemetry say.",
+    "telemetry.trace_ratio": "The share of traces that is recorded, from 0 to 1. No caller has a say in it.",
+    "telemetry.metrics_port": "The port of `/metrics`, which is not the desk's own. Without it there are no metrics.",
+    "telemetry.metrics_host": "The address that it listens on. Any but this machine's own needs a token.",
+    "telemetry.metrics_token_env": "The environment variable that holds the bearer token of whoever reads the metrics.",
 }
 
 FIELDS: dict[str, str] = {

@@ -20,6 +20,7 @@ REMEDIES: Mapping[str, str] = MappingProxyType(
         "string_type": "Write text in quotes.",
         "string_too_short": "Write text that is not empty.",
         "int_type": "Write a whole number without quotes.",
+        "float_type": "Write a number without quotes.",
         "bool_type": "Write true or false, without quotes.",
         "list_type": "Write a list in square brackets.",
         "dict_type": "Write a table, as in {{ name = … }}.",

@@ -7,7 +7,6 @@ another (a link for a message, an order for the executor) it gets here as a func
 from __future__ import annotations
 
 import logging
-import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import anyio
 import uvicorn
@@ -42,9 +41,10 @@ from counterfoil_server.conversation import Conversation
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
-from counterfoil_server.listening import listen
+from counterfoil_server.listening import allowed_hosts, host_names, listening_socket
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.store.sealer import LOG_KEY, Sealer
+from counterfoil_server.telemetry.watch import Watch, metrics_served, watching
 from counterfoil_server.verification import Lifetimes, Verification
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ class Parts:
     administration: Administration
     sealer: Sealer
     publisher: Publisher | None
+    watch: Watch
 
 
 @asynccontextmanager
@@ -114,9 +115,13 @@ async def open_parts(
                 )
                 sealer = await open_sealer(store, keys, configuration)
                 publisher = await open_publisher(configuration, sealer)
-                yield _wire(configuration, keys, store, judge, ledger, sealer, publisher, transport)
-                with suppress(StoreFailed):  # what is left is sealed at the next start
-                    await sealer.seal()
+                watch = watching(configuration, keys.trace_key)
+                try:
+                    yield _wire(configuration, keys, store, judge, ledger, sealer, publisher, transport, watch)
+                    with suppress(StoreFailed):  # what is left is sealed at the next start
+                        await sealer.seal()
+                finally:
+                    await watch.close()
         finally:
             ledger.close()
 
@@ -180,9 +185,10 @@ def _wire(
     sealer: Sealer,
     publisher: Publisher | None,
     transport: Transport | None,
+    watch: Watch,
 ) -> Parts:
     settings = configuration.settings
-    authority = Authority(
+    authority = watch.authority(
         issuer=configuration.issuer,
         tenant=settings.tenant,
         executor=settings.executor,
@@ -207,7 +213,7 @@ def _wire(
         await authority.report(ticket, event, outcome)
         wake()
 
-    executor = Executor(
+    executor = watch.executor(
         name=settings.executor,
         issuer=configuration.issuer,
         judge=Judge(
@@ -258,6 +264,7 @@ def _wire(
         version=VERSION,
         arguments_key=keys.arguments_key,
         page_of=verification.locator_url,
+        watched=watch.calls,
     )
 
     def audit() -> LogAudit:
@@ -301,6 +308,7 @@ def _wire(
         administration,
         sealer,
         publisher,
+        watch,
     )
 
 
@@ -356,14 +364,14 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
             Middleware(TrustedHostMiddleware, allowed_hosts=host_names(parts.configuration), www_redirect=False)
         ],
     )
-    conversation = parts.conversation.asgi_app()
+    conversation, watched_pages = parts.conversation.asgi_app(), parts.watch.pages(pages)
     turns = cache(lambda: parts.conversation.turns_app(parts.store))
 
     async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
         """MCP calls and turns go straight to the conversation, which checks hosts itself; everything else is for the
         pages."""
         path = scope["path"] if scope["type"] == "http" else ""
-        to = conversation if path == "/mcp" else turns() if path.startswith("/conversations/") else pages
+        to = conversation if path == "/mcp" else turns() if path.startswith("/conversations/") else watched_pages
         await to(scope, receive, send)
 
     return entrance
@@ -378,6 +386,7 @@ async def serve(
 ) -> None:
     """Serve until a signal; or until ``ready``, called once listening with the base URL, returns."""
     async with open_parts(configuration, transport=demo.mailbox if demo else transport) as parts:
+        watched = metrics_served(configuration, parts.store, parts.sealer, parts.conversation)
         with listening_socket(configuration) as listener:
             address = f"http://localhost:{listener.getsockname()[1]}"
             server = uvicorn.Server(
@@ -390,7 +399,7 @@ async def serve(
                 )
             )
             stopped = anyio.Event()
-            async with anyio.create_task_group() as group:
+            async with watched, anyio.create_task_group() as group:
 
                 async def run() -> None:
                     await server.serve(sockets=[listener])
@@ -412,22 +421,6 @@ async def _while_serving(work: Awaitable[None], server: uvicorn.Server, stopped:
         server.should_exit = True
         with anyio.CancelScope(shield=True):
             await stopped.wait()
-
-
-def listening_socket(configuration: Configuration) -> socket.socket:
-    """A bound socket; raises :class:`SettingsError` where the address is taken."""
-    return listen(configuration.settings.host, configuration.port)
-
-
-def host_names(configuration: Configuration) -> list[str]:
-    """The host names by which this server may be addressed."""
-    public = urlsplit(configuration.settings.public_url).hostname or "localhost"
-    return list(dict.fromkeys([public, "localhost", "127.0.0.1", *configuration.settings.allowed_hosts]))
-
-
-def allowed_hosts(configuration: Configuration) -> list[str]:
-    """The Host headers that the MCP endpoint accepts."""
-    return [spelling for name in host_names(configuration) for spelling in (name, f"{name}:*")]
 
 
 def smtp_transport(configuration: Configuration) -> Transport | None:

@@ -171,6 +171,16 @@ def _web_address(value: str) -> str:
     return value
 
 
+class TelemetrySettings(_Section):
+    """What operators may see: traces and metrics. Both need the extra ``[telemetry]``."""
+
+    traces: Literal["none", "otlp"] = "none"
+    trace_ratio: Annotated[float, Field(ge=0, le=1)] = 1.0
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] | None = None
+    metrics_host: Name = "127.0.0.1"
+    metrics_token_env: Name | None = None
+
+
 class Settings(_Section):
     """Everything ``counterfoil.toml`` may say."""
 
@@ -192,6 +202,7 @@ class Settings(_Section):
     caps: CapsSettings = CapsSettings()
     retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @field_validator("desk", "story")
     @classmethod

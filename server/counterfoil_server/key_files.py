@@ -50,6 +50,8 @@ class Keys:
     """Keys the digests under which tool calls' arguments are recorded."""
     locator_key: bytes
     """Seals the addresses of tickets' pages that AI clients may show."""
+    trace_key: bytes
+    """Hides which trace is which ticket's."""
     roster_keys: dict[str, VerificationKey]
     replaced: dict[str, LastRecord]
     """Those of the roster's keys that sign nothing new."""
@@ -77,6 +79,7 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
         keys,
         arguments_key=derive(secret, "recorded-arguments"),
         locator_key=derive(secret, "locator"),
+        trace_key=derive(secret, "trace"),
         roster_keys=roster_keys,
         replaced=replaced,
         log=_log_key(folder),

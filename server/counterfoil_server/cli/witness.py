@@ -14,7 +14,7 @@ from counterfoil.errors import KeyFileError, SettingsError
 from counterfoil_server.cli import logs as log_lines
 from counterfoil_server.cli.serve import stopped_by_signal
 from counterfoil_server.cli.session import Session, with_session
-from counterfoil_server.listening import listen
+from counterfoil_server.listening import bound
 from counterfoil_server.store import StateFolder
 from counterfoil_server.witness import Memory, application
 
@@ -70,7 +70,7 @@ def serve(
     with StateFolder.open(state):
         memory = Memory.open(state)
         app = application(memory, keys)
-        with listen(host, port) as listener, stopped_by_signal() as listens:
+        with bound(host, port, "port") as listener, stopped_by_signal() as listens:
             url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
 
             async def run() -> None:

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 from anyio.abc import ByteStream
 from mcp.server import Server
+from mcp.server.context import ServerMiddleware
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp.shared.exceptions import MCPError
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+Middleware = Callable[[Collection[str]], ServerMiddleware[Any]]
+"""Makes a middleware of the MCP server, given the names of the tools. It may look on; it is no place for checks."""
+
 
 class InternalError(CounterfoilError):
     """Something failed that should not; the log holds it under the reference."""
@@ -61,7 +65,7 @@ class Conversation:
     ``host:*`` for any port), against DNS rebinding. ``run_order`` runs a redeemed order to its end; ``wake`` says that
     there may be messages to deliver. ``arguments_key`` (32 bytes) keys the digests under which arguments are recorded;
     without one, digests of two runs of the server cannot be compared. ``page_of`` answers the address of a ticket's
-    page that its requester may be given; without it, none is offered.
+    page that its requester may be given; without it, none is offered. ``watched`` looks on at the calls.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Conversation:
         version: str,
         arguments_key: bytes | None = None,
         page_of: Callable[[str], str] | None = None,
+        watched: Middleware | None = None,
     ) -> None:
         self._authority = authority
         self._principals = Principals(authority.store)
@@ -93,6 +98,8 @@ class Conversation:
             on_list_tools=self._list,
             on_call_tool=self._call,
         )
+        # In place of the library's own tracing, which tells whoever collects it what callers chose: names, ids, errors.
+        self._server.middleware[:] = [watched(self.tool_names)] if watched is not None else []
         self._elicitation = Elicitation(page_of) if page_of is not None else None
         self._waits = frozenset({self._catalogue.redeem.definition.name} if self._catalogue.redeem else ())
         security = TransportSecuritySettings(allowed_hosts=list(allowed_hosts), allowed_origins=list(allowed_origins))
@@ -106,6 +113,11 @@ class Conversation:
             )
             for as_json in (True, False)
         )
+
+    @property
+    def tool_names(self) -> Collection[str]:
+        """What is offered; the same for as long as the server runs."""
+        return self._tools.keys()
 
     def asgi_app(self) -> ASGIApp:
         """The application for one path, whole: intake, authentication and protocol. Enter :meth:`lifespan` first.

@@ -50,6 +50,8 @@ class Sealer:
         self.checkpoint: Checkpoint | None = None
         self.on_sealed: list[Callable[[], None]] = []
         """Called when there is a newer checkpoint, by whoever sealed it: they must not wait for anything."""
+        self.whole_at = 0
+        """When all that was committed was last seen under a checkpoint (Unix seconds)."""
 
     @property
     def key(self) -> NoteKey:
@@ -126,8 +128,9 @@ class Sealer:
     async def seal(self) -> None:
         """Put every committed leaf under a signed checkpoint. Raises StoreFailed, and then changes nothing."""
         async with self._busy:
-            end = await self._store.leaf_count()
+            end, now = await self._store.leaf_count(), self._store.now()
             if self.checkpoint is not None and end == self.checkpoint.size:
+                self.whole_at = now
                 return
             tree = await self._grown(self._tree, end)
             root = await self._store.with_tiles(tree, Tree.root)
@@ -136,7 +139,7 @@ class Sealer:
                 await asyncio.to_thread(replace_durably, self._file, note.encode())
             except OSError as error:
                 raise StoreFailed(f"The checkpoint {self._file} cannot be written: {error.strerror}.") from None
-            self._tree, self.checkpoint = tree, read_checkpoint(note, self._signer.key)
+            self._tree, self.checkpoint, self.whole_at = tree, read_checkpoint(note, self._signer.key), now
         for call in self.on_sealed:
             call()
 

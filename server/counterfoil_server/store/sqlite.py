@@ -31,6 +31,7 @@ from counterfoil_server.store.writer import Writer
 
 if TYPE_CHECKING:
     from counterfoil_server.store.forgetting import Forgetter
+    from counterfoil_server.store.statistics import Statistics
 
 
 class SQLiteStore(
@@ -80,6 +81,12 @@ class SQLiteStore(
     def commits(self) -> int:
         """How many transactions changed something since the store was opened."""
         return self._writer.commits
+
+    def statistics(self, tools: frozenset[str]) -> Statistics:
+        """What can be counted, for metrics; calls of any other tool than these are counted together."""
+        from counterfoil_server.store.statistics import Statistics  # most stores are never asked
+
+        return Statistics(self._readers, tools)
 
     async def close(self) -> None:
         """Finish what was asked for, then close the file."""

@@ -18,17 +18,18 @@ from typing import Any
 
 from counterfoil.desk import Desk
 from counterfoil.values import Account
-from counterfoil_server.app import Parts, application, listening_socket, open_parts
+from counterfoil_server.app import Parts, application, open_parts
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Enrolment, Invited
 from counterfoil_server.execution.dispatcher import LOOK_EVERY, SETTLE_EVERY
+from counterfoil_server.listening import listening_socket, serving
 from counterfoil_server.testing.assistant import Asked, Assistant
 from counterfoil_server.testing.authenticator import SoftwareAuthenticator
 from counterfoil_server.testing.browser import PageClient
 from counterfoil_server.testing.clock import Clock
 from counterfoil_server.testing.mailbox import Mailbox
 from counterfoil_server.testing.person import Person
-from counterfoil_server.testing.serving import in_a_task_of_its_own, serving
+from counterfoil_server.testing.serving import in_a_task_of_its_own
 from counterfoil_server.testing.settings import configured, listening_at
 from counterfoil_server.testing.ticket import Ticket
 from counterfoil_server.verification.secrets_kept import LINK, RELINK, read_secret, secret_digest

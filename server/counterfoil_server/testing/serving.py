@@ -1,48 +1,13 @@
-"""A server on a socket of this machine, and clients that live in tasks of their own."""
+"""Clients that live in tasks of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
-import uvicorn
-from starlette.types import ASGIApp
-
 T = TypeVar("T")
-
-GRACE = 1
-"""Seconds that open connections may take to end."""
-
-
-class _Server(uvicorn.Server):
-    """Ctrl-C is for the test's runner."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-@asynccontextmanager
-async def serving(app: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
-    """Serve the application until left; raises what kept it from starting."""
-    settings = uvicorn.Config(
-        app, lifespan="on", log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=GRACE
-    )
-    server = _Server(settings)
-    task = asyncio.create_task(server.serve(sockets=[listener]), name="the server of a test's desk")
-    try:
-        while not server.started:  # uvicorn offers no event
-            if task.done():
-                task.result()
-                raise RuntimeError("The desk's server did not start; its log says why.")
-            await asyncio.sleep(0.005)
-        yield
-    finally:
-        server.should_exit = True
-        await task
 
 
 @asynccontextmanager
