@@ -91,6 +91,8 @@ class TracedAuthority(Authority):
             ticket = await super().report(ticket_id, event, outcome)
             seen.ticket(ticket)
             seen.event(event)
+            code = outcome.get("code")  # of a refusal by the executor
+            seen.ended(RESULTS[event], code if isinstance(code, str) else None)
             return ticket
 
 

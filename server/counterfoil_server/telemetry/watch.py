@@ -48,7 +48,7 @@ class Watch:
 def watching(configuration: Configuration, key: bytes) -> Watch:
     """How the desk is watched; ``key`` (32 bytes) hides which trace is whose ticket's.
 
-    Raises SettingsError where what the settings ask for is not installed.
+    Raises SettingsError where what the settings ask for is not installed, or not set up.
     """
     settings = configuration.settings.telemetry
     if settings.traces == "none":
@@ -59,7 +59,13 @@ def watching(configuration: Configuration, key: bytes) -> Watch:
         from counterfoil_server.telemetry.tracing import Tracing
     except ModuleNotFoundError as error:
         raise missing(configuration, "traces", error) from None
-    tracing = Tracing(ratio=settings.trace_ratio, key=key)
+    try:
+        tracing = Tracing(ratio=settings.trace_ratio, key=key)
+    except ValueError as error:
+        raise SettingsError(
+            f"OpenTelemetry does not accept an environment variable of its own: {error}",
+            "Correct the variable; its name begins with OTEL_.",
+        ) from None
     return Watch(
         TracedAuthority.under(tracing),
         TracedExecutor.under(tracing),

@@ -146,6 +146,35 @@ async def test_refusals_and_failures_have_their_class_and_code(traced: Opened, g
         assert called.status.code == called.status.STATUS_CODE_ERROR
 
 
+class LockedLater(set[str]):
+    """Accounts that are all locked once they were looked at so often."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks = looks
+
+    def __contains__(self, account: object) -> bool:
+        self.looks -= 1
+        return self.looks < 0
+
+
+async def test_a_refusal_by_the_executor_has_its_code(traced: Opened, gym: Gym) -> None:
+    with collecting() as collector:
+        async with traced(collector.url) as desk:
+            ada = await desk.enrol("Ada", account="M-1")
+            for looks in range(2, 9):  # the last one before the effect is the executor's own
+                gym.locked = LockedLater(looks)
+                asked = await desk.ai.request("credit", account="M-1", amount=money(f"{looks}.00"))
+                await ada.approves(asked)
+                if (await desk.settled(asked)).state == "not_executed":
+                    break
+                await desk.advance(hours=1)
+        [report] = [span for span in collector.spans if span.name == "authority.report"]
+        assert attributes(report) == {
+            "counterfoil.ticket": asked.ticket, "counterfoil.operation": "credit",
+            "counterfoil.event": "report_not_executed", "counterfoil.result": "refused", "error.type": "order_refused",
+        }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "value",
     [
