@@ -8,8 +8,11 @@ answers, or about a bounded number of rows.
 from __future__ import annotations
 
 import sqlite3
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from counterfoil.store import NO_LONGER_NEEDED
 from counterfoil.tickets import Event, State
@@ -33,24 +36,26 @@ DECISIONS = frozenset({Event.APPROVE.value, Event.DECLINE.value})
 OUTCOMES = frozenset({Event.REPORT_EXECUTED.value, Event.REPORT_NOT_EXECUTED.value, Event.REPORT_UNKNOWN.value})
 """Timed from the redemption on."""
 
-# A leaf's body begins with '{"at":' and the time (log.py).
-_SECONDS = (
-    "max(0, CAST(CAST(substr(l.body, 7, 16) AS TEXT) AS INTEGER) - "
-    "CASE WHEN l.event LIKE 'report%' THEN coalesce(t.redeemed_at, t.requested_at) ELSE t.requested_at END)"
-)
-_BOUND = (
-    "CASE "
-    + " ".join(f"WHEN {_SECONDS} <= {bound} THEN {n}" for n, bound in enumerate(BOUNDS))
-    + (f" ELSE {len(BOUNDS)} END")
-)
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in sorted(names))
+
+
 EVENTS = (
-    f"SELECT l.event, t.operation, {_BOUND}, count(*), sum({_SECONDS}) "  # noqa: S608 - constants
-    "FROM leaf l JOIN ticket t ON t.id = l.ticket WHERE l.number >= ? AND l.number < ? GROUP BY 1, 2, 3"
+    "SELECT l.event, t.operation, count(*) FROM leaf l JOIN ticket t ON t.id = l.ticket "
+    "WHERE l.number >= ? AND l.number < ? GROUP BY 1, 2"
+)
+# A leaf's body begins with '{"at":' and the time (log.py).
+TIMES = (
+    "SELECT l.event, t.operation, CAST(CAST(substr(l.body, 7, 16) AS TEXT) AS INTEGER) - "  # noqa: S608 - constants
+    f"CASE WHEN l.event IN ({_listed(OUTCOMES)}) THEN coalesce(t.redeemed_at, t.requested_at) ELSE t.requested_at END, "
+    "count(*) FROM leaf l JOIN ticket t ON t.id = l.ticket "
+    f"WHERE l.number >= ? AND l.number < ? AND l.event IN ({_listed(DECISIONS | OUTCOMES)}) GROUP BY 1, 2, 3"
 )
 CALLS = "SELECT tool, status, count(*) FROM call WHERE id > ? AND id <= ? GROUP BY 1, 2"
 STATES = (
     "SELECT state, operation, count(*) FROM ticket "  # noqa: S608 - constants
-    f"WHERE state IN ({', '.join(repr(state.value) for state in UNDER_WAY)}) GROUP BY 1, 2"
+    f"WHERE state IN ({_listed(UNDER_WAY)}) GROUP BY 1, 2"
 )
 WAITING = "SELECT count(*), min(created_at) FROM notice WHERE state = 'queued'"
 FAILED = (
@@ -105,7 +110,8 @@ class Statistics:
         [(leaves,)] = await self._readers.query("SELECT leaves FROM head")
         while self._leaves < leaves:
             end = min(self._leaves + COUNTED_AT_ONCE, leaves)
-            self._add_events(await self._readers.query(EVENTS, (self._leaves, end)))
+            events, times = await self._readers.run(partial(_happened, self._leaves, end))
+            self._add(events, times)
             self._leaves = end
         [(last,)] = await self._readers.query("SELECT coalesce(max(id), 0) FROM call")
         while self._call < last:
@@ -126,13 +132,17 @@ class Statistics:
             suspensions=dict(suspended),
         )
 
-    def _add_events(self, rows: list[Row]) -> None:
-        for event, operation, within, count, seconds in rows:
+    def _add(self, events: list[Row], times: list[Row]) -> None:
+        for event, operation, count in events:
             self._events[event, operation] += count
-            if event in DECISIONS | OUTCOMES:
-                spans = self._spans.setdefault((event, operation), Spans())
-                spans.within[within] += count
-                spans.seconds += seconds
+        for event, operation, seconds, count in times:
+            spans = self._spans.setdefault((event, operation), Spans())
+            spans.within[bisect_left(BOUNDS, seconds)] += count
+            spans.seconds += max(0, seconds) * count
+
+
+def _happened(first: int, end: int, connection: sqlite3.Connection) -> tuple[list[Row], list[Row]]:
+    return connection.execute(EVENTS, (first, end)).fetchall(), connection.execute(TIMES, (first, end)).fetchall()
 
 
 def _now(connection: sqlite3.Connection) -> tuple[list[Row], Row, int, list[Row]]:
