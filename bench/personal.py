@@ -29,7 +29,7 @@ from mcp.client.streamable_http import streamable_http_client
 from bench.bare import bare_app
 from bench.processes import ROOT
 from counterfoil.testing import Assistant, Conversation, OpenDesk, open_desk
-from counterfoil_server.testing.serving import serving
+from counterfoil_server.listening import serving
 
 CALLS = 300
 HOLDER = "C-1001"

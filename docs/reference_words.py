@@ -26,6 +26,7 @@ SETTINGS: dict[str, str] = {
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
     "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
     "telemetry": "What operators may see, as a table `[telemetry]`. It needs `pip install \"counterfoil[telemetry]\"`.",
+    "telemetry": 'What operators may see, as a table `[telemetry]`. It needs `pip install "counterfoil[telemetry]"`.',
     "smtp.host": "The mail server.",
     "smtp.port": "Its port.",
     "smtp.sender": "The sender of notices: an address, or a name and an address.",

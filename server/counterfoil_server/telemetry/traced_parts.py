@@ -111,10 +111,10 @@ class TracedExecutor(Executor):
             seen.named(ticket_id)
             await super().run(ticket_id, order)
 
-    async def _call(self, envelope: Envelope, facts: Facts) -> tuple[Event, dict[str, object]]:
+    async def _call(self, envelope: Envelope, facts: Facts, presented: str | None) -> tuple[Event, dict[str, object]]:
         with self.tracing.of_ticket("connector.call", envelope.ticket) as seen:
             seen.named(envelope.ticket, envelope.operation)
-            event, outcome = await super()._call(envelope, facts)
+            event, outcome = await super()._call(envelope, facts, presented)
             seen.event(event)
             seen.ended(RESULTS[event])
             return event, outcome
