@@ -182,4 +182,6 @@ async def test_thousands_of_callers_and_names_make_no_labels(desk: OpenDesk) -> 
     assert of(found, "calls_total", tool="other", result="unknown_tool") == 1000
     assert of(found, "calls_total", tool="other", result="other") == 1000
     assert of(found, "suspensions", kind="principal") == 100
+    kept = await desk.parts.store.statistics(frozenset({"opening_hours"})).figures()
+    assert {tool for tool, _ in kept.calls} <= {"", "opening_hours"}
     assert "principal" not in {label for _, labels in found for label, _ in labels}

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from opentelemetry.trace import SpanContext
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanContext, SpanKind
 
-from counterfoil.testing import OpenDesk, ToolRefused, money
+from counterfoil.testing import OpenDesk, ToolRefused, money, open_desk
 from counterfoil_server.app import open_parts
 from counterfoil_server.telemetry.tracing import GRACE, Tracing
 from server.telemetry.collector import attributes, collecting, dead, silent
 from server.telemetry.conftest import Opened
-from server.testing.gym import Gym
+from server.testing.gym import POLICY, Gym, gym_desk
 
 TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 TRACEPARENT = f"00-{TRACE}-{SPAN}-01"
@@ -43,6 +48,19 @@ async def call(
         answer = await http.post(f"{desk.url}/mcp", json=message, headers=sent)
     assert answer.status_code == 200, answer.text
     return answer.json()["result"]["structuredContent"]
+
+
+Collected = tuple[OpenDesk, InMemorySpanExporter]
+
+
+@pytest.fixture
+async def desk_of_a_host(tmp_path: Path, gym: Gym, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Collected]:
+    """An untraced desk in a process whose host has set up a tracer for every library."""
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr("mcp.shared._otel._tracer", provider.get_tracer("mcp"))
+    async with open_desk(gym_desk(gym), tmp_path, policy=POLICY) as desk:
+        yield desk, exporter
 
 
 async def test_a_request_is_followed_through_all_four_layers(traced: Opened) -> None:
@@ -123,6 +141,13 @@ async def test_nothing_that_anybody_wrote_is_in_a_trace(traced: Opened, gym: Gym
         told = {name for span in collector.spans for name in attributes(span)}
         assert told <= ALLOWED
         assert not any(span.trace_state or span.events or span.status.message for span in collector.spans)
+
+
+async def test_the_library_tells_no_tracer_of_its_own_what_callers_choose(desk_of_a_host: Collected) -> None:
+    desk, told = desk_of_a_host
+    await desk.ai.call("marked_zeppelin")
+    names = [span.name for span in told.get_finished_spans() if span.kind is SpanKind.SERVER]
+    assert names == []
 
 
 async def test_refusals_and_failures_have_their_class_and_code(traced: Opened, gym: Gym) -> None:
