@@ -25,7 +25,6 @@ SETTINGS: dict[str, str] = {
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
     "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
-    "telemetry": "What operators may see, as a table `[telemetry]`. It needs `pip install \"counterfoil[telemetry]\"`.",
     "telemetry": 'What operators may see, as a table `[telemetry]`. It needs `pip install "counterfoil[telemetry]"`.',
     "smtp.host": "The mail server.",
     "smtp.port": "Its port.",

@@ -386,7 +386,7 @@ async def serve(
 ) -> None:
     """Serve until a signal; or until ``ready``, called once listening with the base URL, returns."""
     async with open_parts(configuration, transport=demo.mailbox if demo else transport) as parts:
-        watched = metrics_served(configuration, parts.store, parts.sealer, parts.conversation)
+        watched = metrics_served(configuration, parts.store, parts.sealer, parts.publisher, parts.conversation)
         with listening_socket(configuration) as listener:
             address = f"http://localhost:{listener.getsockname()[1]}"
             server = uvicorn.Server(

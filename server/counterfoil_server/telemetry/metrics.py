@@ -18,6 +18,7 @@ from counterfoil.errors import CounterfoilError
 from counterfoil.scopes import KINDS
 from counterfoil.tickets import STEPS
 from counterfoil_server.conversation import Conversation
+from counterfoil_server.publishing.publisher import Publisher, Standing
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
 from counterfoil_server.store.statistics import BOUNDS, DECISIONS, OUTCOMES, UNDER_WAY, Figures, Spans
@@ -31,14 +32,24 @@ ENDS = frozenset({"ok", "cancelled"})
 """How a call ends that was not refused."""
 
 
+PLACES = frozenset({"fits", "silent", "another_history"})
+"""How it stands with a place that gets checkpoints: it holds ours, does not answer, or holds what cannot be ours."""
+
+
 class Metrics:
     """The figures of one desk."""
 
     def __init__(
-        self, store: SQLiteStore, sealer: Sealer, conversation: Conversation, operations: Iterable[str]
+        self,
+        store: SQLiteStore,
+        sealer: Sealer,
+        publisher: Publisher | None,
+        conversation: Conversation,
+        operations: Iterable[str],
     ) -> None:
         self._store = store
         self._sealer = sealer
+        self._publisher = publisher
         self._recorder = conversation.recorder
         self._operations = frozenset(operations)
         self._tools = frozenset(conversation.tool_names)
@@ -104,10 +115,14 @@ class Metrics:
             "When all of the log was last seen under a checkpoint.",
             self._sealer.whole_at,
         )
-        yield _counter(
-            "counterfoil_log_publish_failures",
-            "Checkpoints that could not be published, since the start.",
-            self._sealer.unpublished,
+        standings = self._publisher.standings if self._publisher is not None else []
+        places = Counter(map(_standing, standings))
+        yield self._by(
+            GaugeMetricFamily,
+            "counterfoil_log_places",
+            "Where checkpoints are published, and witnesses, by how it stands with them.",
+            {"standing": PLACES},
+            [((name,), places[name]) for name in PLACES],
         )
         yield _gauge("counterfoil_messages_waiting", "Messages that were not sent yet.", figures.waiting)
         yield _gauge("counterfoil_messages_oldest_waiting_seconds", "Since when the oldest of them waits.", age)
@@ -170,3 +185,9 @@ def _codes(kind: type[CounterfoilError]) -> Iterator[str]:
     yield kind.code
     for each in kind.__subclasses__():
         yield from _codes(each)
+
+
+def _standing(place: Standing) -> str:
+    if place.alarm:
+        return "another_history"
+    return "fits" if place.ok else "silent"

@@ -19,6 +19,7 @@ from counterfoil_server.listening import serving
 
 if TYPE_CHECKING:
     from counterfoil_server.conversation import Conversation
+    from counterfoil_server.publishing.publisher import Publisher
     from counterfoil_server.store import SQLiteStore
     from counterfoil_server.store.sealer import Sealer
 
@@ -77,7 +78,11 @@ def watching(configuration: Configuration, key: bytes) -> Watch:
 
 @asynccontextmanager
 async def metrics_served(
-    configuration: Configuration, store: SQLiteStore, sealer: Sealer, conversation: Conversation
+    configuration: Configuration,
+    store: SQLiteStore,
+    sealer: Sealer,
+    publisher: Publisher | None,
+    conversation: Conversation,
 ) -> AsyncIterator[None]:
     """Serve the metrics until left, where the settings say so. Raises SettingsError where that cannot be."""
     port = configuration.settings.telemetry.metrics_port
@@ -91,7 +96,7 @@ async def metrics_served(
         raise missing(configuration, "metrics_port", error) from None
     token = token_of(configuration)
     with metrics_listener(configuration, port) as listener:
-        metrics = Metrics(store, sealer, conversation, configuration.desk.operations)
+        metrics = Metrics(store, sealer, publisher, conversation, configuration.desk.operations)
         async with serving(metrics_application(metrics, configuration, token), listener, lifespan="off"):
             yield
 

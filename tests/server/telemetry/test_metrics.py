@@ -27,7 +27,7 @@ async def desk(tmp_path: Path, gym: Gym) -> AsyncIterator[OpenDesk]:
 
 
 def metrics_of(parts: Parts) -> Metrics:
-    return Metrics(parts.store, parts.sealer, parts.conversation, parts.configuration.desk.operations)
+    return Metrics(parts.store, parts.sealer, parts.publisher, parts.conversation, parts.configuration.desk.operations)
 
 
 async def read(metrics: Metrics) -> Samples:
@@ -185,3 +185,21 @@ async def test_thousands_of_callers_and_names_make_no_labels(desk: OpenDesk) -> 
     kept = await desk.parts.store.statistics(frozenset({"opening_hours"})).figures()
     assert {tool for tool, _ in kept.calls} <= {"", "opening_hours"}
     assert "principal" not in {label for _, labels in found for label, _ in labels}
+
+
+async def test_the_places_that_get_checkpoints_are_counted_by_how_it_stands_with_them(tmp_path: Path, gym: Gym) -> None:
+    (tmp_path / "state").mkdir()
+    log = {"publish_file": str(tmp_path / "checkpoint"), "publish_git": str(tmp_path / "no-repository")}
+    async with open_desk(gym_desk(gym), tmp_path / "state", policy=POLICY, settings={"log": log}) as opened:
+        publisher = opened.parts.publisher
+        assert publisher is not None
+        await opened.ai.request("credit", account="M-1", amount=money("20.00"))
+        await opened.parts.sealer.seal()
+        await publisher.round(everybody=True)
+        samples = await read(metrics_of(opened.parts))
+        assert {name: of(samples, "log_places", standing=name) for name in ("fits", "silent", "another_history")} == {
+            "fits": 1, "silent": 1, "another_history": 0,
+        }  # fmt: skip
+        (tmp_path / "checkpoint").write_text("something else\n")
+        await publisher.round(everybody=True)
+        assert of(await read(metrics_of(opened.parts)), "log_places", standing="another_history") == 1

@@ -168,7 +168,7 @@ async def test_whatever_else_its_variables_say_the_desk_works(
 async def test_a_store_that_cannot_be_read_is_told_in_words(tmp_path: Path) -> None:
     async with open_desk(gym_desk(Gym()), tmp_path, policy=POLICY) as desk:
         parts = desk.parts
-        metrics = Metrics(parts.store, parts.sealer, parts.conversation, [])
+        metrics = Metrics(parts.store, parts.sealer, None, parts.conversation, [])
         with sqlite3.connect(parts.configuration.state / "counterfoil.db") as database:
             database.execute("ALTER TABLE suspension RENAME TO away")
         application = metrics_application(metrics, parts.configuration, None)
