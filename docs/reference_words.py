@@ -22,6 +22,8 @@ SETTINGS: dict[str, str] = {
     "trust_client_isolation": "Whether the AI client keeps the customers behind one credential apart. Without it "
     "nobody's records are opened: whoever controls the client could use every grant of its principal.",
     "smtp": "The mail server, as a table `[smtp]`. Without one, notices wait in the outbox and nobody is told.",
+    "feed": "That executors outside may follow the log at `/feed`, as a table `[feed]`. Without one, there is no such "
+    "address.",
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
     "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
@@ -32,6 +34,7 @@ SETTINGS: dict[str, str] = {
     "smtp.username": "Sign in under this name.",
     "smtp.password_env": "The environment variable that holds the password; it never stands in the file.",
     "smtp.tls": "`starttls` (port 587), `tls` from the first byte (port 465), or `none`.",
+    "feed.token_env": "The environment variable that holds the token with which they do, of at least 32 characters.",
     "times.link": "Seconds for which a link in a message works.",
     "times.ticket": "Seconds until a request that was not confirmed expires.",
     "times.capability": "Seconds for which a capability can be redeemed.",

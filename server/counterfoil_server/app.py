@@ -314,7 +314,8 @@ def _wire(
 
 def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     """The HTTP application: MCP at ``/mcp``, turns at
-    ``/conversations/…``, pages, ``/healthz``, public keys; in demo mode the mailbox as well."""
+    ``/conversations/…``, pages, ``/healthz``, public keys; the feed where the settings say so, and in demo mode the
+    mailbox. Raises SettingsError where the feed has no token."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -351,6 +352,10 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
         published_keys.route(parts.authority),
         *parts.verification.routes(),
     ]
+    if (feed := parts.configuration.settings.feed) is not None:
+        from counterfoil_server import feed_endpoint  # most desks have no executor outside
+
+        routes.append(feed_endpoint.route(parts.authority, parts.store, parts.sealer, feed.token))
     if demo is not None:
         from counterfoil_server.notices.mailbox_page import mailbox_routes  # a server that sends mail has no such page
 

@@ -30,6 +30,8 @@ FILE_NAME = "counterfoil.toml"
 Name = Annotated[str, Field(min_length=1)]
 VARIABLE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*")
 """``module:variable``."""
+TOKEN = re.compile(r"[!-~]{32,1024}")
+"""A token that a header can carry and nobody guesses."""
 
 
 class _Section(BaseModel):
@@ -58,6 +60,24 @@ class SMTPSettings(_Section):
                 "Set it to the mail account's password.",
             )
         return found
+
+
+class FeedSettings(_Section):
+    """That executors outside may follow the log, by a token from the environment variable named in ``token_env``."""
+
+    token_env: str = "COUNTERFOIL_FEED_TOKEN"
+
+    @property
+    def token(self) -> str:
+        """The token; raises :class:`SettingsError` if it is missing, can be guessed or cannot be sent."""
+        found = os.environ.get(self.token_env, "")
+        if TOKEN.fullmatch(found):
+            return found
+        wrong = "is not set" if not found else "holds no token of 32 letters, digits and signs or more"
+        raise SettingsError(
+            f"[feed] lets executors outside follow the log, but the environment variable {self.token_env} {wrong}.",
+            "Set it to 32 random bytes in hexadecimal, for one, and give executors the same; or remove [feed].",
+        )
 
 
 class TimesSettings(_Section):
@@ -198,6 +218,7 @@ class Settings(_Section):
     story: str | None = None
     trust_client_isolation: bool = False
     smtp: SMTPSettings | None = None
+    feed: FeedSettings | None = None
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()
     retention: RetentionSettings = RetentionSettings()

@@ -126,12 +126,14 @@ class Sealer:
         return self._tree, self.checkpoint
 
     async def seal(self) -> None:
-        """Put every committed leaf under a signed checkpoint. Raises StoreFailed, and then changes nothing."""
+        """Put every leaf that is committed by now under a signed checkpoint; who waits meanwhile shares in the work.
+        Raises StoreFailed, and then changes nothing."""
+        committed, now = await self._store.leaf_count(), self._store.now()
         async with self._busy:
-            end, now = await self._store.leaf_count(), self._store.now()
-            if self.checkpoint is not None and end == self.checkpoint.size:
-                self.whole_at = now
+            if self.checkpoint is not None and self.checkpoint.size >= committed:
+                self.whole_at = max(self.whole_at, now)
                 return
+            end, now = await self._store.leaf_count(), self._store.now()
             tree = await self._grown(self._tree, end)
             root = await self._store.with_tiles(tree, Tree.root)
             note = sign_checkpoint(self._signer, tree.size, root)

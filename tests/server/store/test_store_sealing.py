@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -14,7 +15,7 @@ from capabilities.world import LOG_KEY
 from counterfoil.checkpoints import LOG, NoteSigner, check_proof, read_checkpoint
 from counterfoil.errors import ProofRefused, StoreFailed, TamperDetected
 from counterfoil.log import chain_mac
-from counterfoil.tlog import WIDTH, check_consistency
+from counterfoil.tlog import WIDTH, Tree, check_consistency
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
 from server.store.world import leaf
@@ -269,3 +270,25 @@ async def test_what_was_never_sealed_is_proven_to_nobody(tmp_path: Path) -> None
         [first] = await store.leaves(limit=1)
         with pytest.raises(ProofRefused, match="does not lead"):
             check_proof(await sealing.proof(1), first.body, SIGNER.key)
+
+
+async def test_those_who_wait_for_the_same_leaves_are_served_by_one_sealing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is committed meanwhile was not asked for by any of them."""
+    async with opened(tmp_path) as store:
+        sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
+        grown, sealings = sealing._grown, 0
+
+        async def while_others_commit(tree: Tree, end: int) -> Tree:
+            nonlocal sealings
+            sealings += 1
+            await store.append_leaf(leaf("event"))
+            return await grown(tree, end)
+
+        monkeypatch.setattr(sealing, "_grown", while_others_commit)
+        await store.append_leaf(leaf("event"))
+        await asyncio.gather(*(sealing.seal() for _ in range(10)))
+        assert sealings == 1
+        await sealing.seal()
+        assert sealings == 2

@@ -1,0 +1,44 @@
+"""The feed of a served process: the real command, its settings, and what a follower hears of what others did."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.cli.office import Office
+from server.execution.follower import TOKEN, Follower
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def following(office: Office) -> Office:
+    office.settings("[feed]")
+    return office
+
+
+async def test_who_follows_a_served_desk_hears_at_once_what_an_administrator_barred(
+    following: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COUNTERFOIL_FEED_TOKEN", TOKEN)
+    with following.running("serve", "--no-notices") as served:
+        follower = Follower.of(served.ready["serving"]["listening"], following.json("prove", "--trust"))
+        await follower.read_all()
+        assert not follower.memory.barred(["everything"])
+        following.json("suspend", "everything", "--reason", "a drill")
+        reading = await follower.read()
+        assert reading.complete
+        assert follower.memory.barred(["everything"])
+        served.stop()
+    # What was read goes on after a restart.
+    with following.running("serve", "--no-notices") as served:
+        follower.url = served.ready["serving"]["listening"]
+        following.json("resume", "everything")
+        await follower.read_all()
+        assert not follower.memory.barred(["everything"])
+
+
+def test_a_feed_without_a_token_is_refused_at_start(following: Office) -> None:
+    refused = following.run("serve", "--no-notices", "--json", COUNTERFOIL_FEED_TOKEN="short")
+    assert (refused.code, refused.error["code"]) == (2, "settings_error")
+    assert "COUNTERFOIL_FEED_TOKEN holds no token" in refused.error["happened"]
+    assert "remove [feed]" in refused.error["remedy"]
