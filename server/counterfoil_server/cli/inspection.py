@@ -78,6 +78,7 @@ def machine(configuration: Configuration) -> list[Check]:
     return [
         _roster_key(configuration),
         _mail(configuration),
+        *_feed(configuration),
         _public(configuration),
         _space(configuration),
         _isolation(),
@@ -189,6 +190,13 @@ def _mail(configuration: Configuration) -> Check:
     if checked.status == "ok" and smtp is not None:
         checked.says = f"sent through {smtp.host}:{smtp.port}"
     return checked
+
+
+def _feed(configuration: Configuration) -> Iterator[Check]:
+    """Whether the server would start with the feed, where the settings ask for one."""
+    feed = configuration.settings.feed
+    if feed is not None:
+        yield attempt("feed", lambda: feed.token, "executors outside may follow the log, by a token")[1]
 
 
 def _public(configuration: Configuration) -> Check:

@@ -42,3 +42,10 @@ def test_a_feed_without_a_token_is_refused_at_start(following: Office) -> None:
     assert (refused.code, refused.error["code"]) == (2, "settings_error")
     assert "COUNTERFOIL_FEED_TOKEN holds no token" in refused.error["happened"]
     assert "remove [feed]" in refused.error["remedy"]
+
+
+def test_doctor_looks_for_the_token(following: Office) -> None:
+    for token, status in (("short", "wrong"), (TOKEN, "ok")):
+        checks = following.run("doctor", "--json", COUNTERFOIL_FEED_TOKEN=token).json
+        [found] = [check for check in checks if check["check"] == "feed"]
+        assert found["status"] == status, found
