@@ -30,8 +30,11 @@ UNUSED = (
     "counterfoil_server.proving",
     "counterfoil.bundle",
     "counterfoil.audit",
+    "counterfoil.feed",
+    "counterfoil_server.feed_endpoint",
+    "counterfoil_server.execution.http_connector",
 )
-"""What a server needs for mail, pages, terminals, evidence and other commands only."""
+"""What a server needs for mail, pages, terminals, evidence, executors outside and other commands only."""
 
 SERVING = """
 import sys
