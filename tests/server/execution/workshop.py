@@ -264,11 +264,13 @@ def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judg
 
 @asynccontextmanager
 async def open_workshop(
-    folder: Path, *, with_lookup: bool = False, clock: Clock | None = None, outside: str | None = None
-) -> AsyncIterator[Workshop]:
-    """A workshop over fresh files in ``folder``. ``outside``: the executor outside that payments are addressed to."""
+    folder: Path, *, with_lookup: bool = False, clock: Clock | None = None, outside: str | None = None,
+    desk: Desk | None = None, policy: str = POLICY,
+) -> AsyncIterator[Workshop]:  # fmt: skip
+    """A workshop over fresh files in ``folder``. ``outside``: the executor outside that payments are addressed to;
+    ``desk``, ``policy``: in place of the bank's."""
     bank, shop, clock = Bank(), Shop(), clock or Clock()
-    desk = bank_desk(bank, shop, with_lookup=with_lookup, executor=outside)
+    desk = desk or bank_desk(bank, shop, with_lookup=with_lookup, executor=outside)
     desk.check()
     office, passkeys = staffed_office()
     ledger = Ledger(folder / "ledger.db")
@@ -276,7 +278,7 @@ async def open_workshop(
         async with SQLiteStore.open(folder / "counterfoil.db", log_key=LOG_KEY, clock=clock) as store:
             await office.fill(store)
             judge = Judge(
-                desk=desk, policy=Policy.load(POLICY, desk), store=store, trust=office.trust(), log_key=LOG_KEY
+                desk=desk, policy=Policy.load(policy, desk), store=store, trust=office.trust(), log_key=LOG_KEY
             )
             ring = KeyRing(SigningKey.generate(), SigningKey.generate())
             authority = Authority(
