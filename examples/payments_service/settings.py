@@ -19,7 +19,7 @@ from counterfoil.values import DecimalText, Frozen
 from payments_service.database import StartRefused
 from payments_service.refunds import Limit
 
-SHORTEST_SECRET = 20
+SHORTEST_SECRET = 32
 """Characters of a bearer token."""
 
 

@@ -27,7 +27,7 @@ from server.execution.workshop import Workshop, open_workshop
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
-ORDERS_TOKEN = "orders-token-0123456789"
+ORDERS_TOKEN = "orders-token-0123456789-0123456789"
 
 POLICY = """
 @id("the holder signs") permit(principal, action == Action::"refund", resource)

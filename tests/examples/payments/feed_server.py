@@ -14,7 +14,7 @@ from counterfoil.feed import MAX_PAGE
 from server.execution.outside import page_of
 from server.execution.workshop import Workshop
 
-FEED_TOKEN = "feed-token-0123456789"
+FEED_TOKEN = "feed-token-0123456789-0123456789"
 HEAD = "HTTP/1.1 {status} -\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
 
 Page = dict[str, Any]
