@@ -143,6 +143,8 @@ class FeedFollower:
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
+    if response.status == 400:
+        raise FeedRefused("The authority says that its log is shorter than what was read of it.")
     if response.status != 200:
         raise Cut(f"The authority answered {response.status} in place of its feed.")
     body = b""

@@ -118,6 +118,44 @@ class Service:
         return await asyncio.to_thread(self.process.wait, 60)
 
 
+@dataclass(frozen=True)
+class Launch:
+    """How its process is started: in the folder of its settings, with these variables besides."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def log(self) -> str:
+        """What its processes wrote."""
+        return (self.folder / "log").read_text()
+
+    def process(self, *fault: str) -> subprocess.Popen[str]:
+        """The process, which may refuse to start."""
+        command = [sys.executable, "-m", "examples.payments.served", "payments.toml", "clock", *fault]
+        paths = os.pathsep.join([str(EXAMPLES), str(ROOT / "tests")])
+        environment = os.environ | self.environment | {"PYTHONPATH": paths}
+        with (self.folder / "log").open("a") as log:
+            return subprocess.Popen(
+                command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    @asynccontextmanager
+    async def serving(self, *fault: str) -> AsyncIterator[Service]:
+        """The service, until left."""
+        process = self.process(*fault)
+        assert process.stdout is not None
+        try:
+            line = await asyncio.to_thread(process.stdout.readline)
+            assert "listens on" in line, self.log
+            yield Service(process, int(line.rsplit(":", 1)[1]))
+        finally:
+            process.terminate()
+            await asyncio.to_thread(process.wait, 30)
+            process.stdout.close()
+            assert "Traceback" not in self.log, self.log
+
+
 @dataclass
 class Bureau:
     """Everything around the service. ``folder``: its own."""
@@ -155,28 +193,13 @@ class Bureau:
 
     def launched(self, *fault: str) -> subprocess.Popen[str]:
         """Its process, which may refuse to start."""
-        command = [sys.executable, "-m", "examples.payments.served", "payments.toml", "clock", *fault]
-        paths = os.pathsep.join([str(EXAMPLES), str(ROOT / "tests")])
-        environment = os.environ | {"FEED": FEED_TOKEN, "ORDERS": ORDERS_TOKEN, "PYTHONPATH": paths}
-        with (self.folder / "log").open("a") as log:
-            return subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdout=subprocess.PIPE, stderr=log, text=True
-            )
+        return Launch(self.folder, {"FEED": FEED_TOKEN, "ORDERS": ORDERS_TOKEN}).process(*fault)
 
     @asynccontextmanager
     async def serving(self, *fault: str) -> AsyncIterator[Service]:
         """The service, until left. ``fault``: how its next effect goes wrong."""
-        process = self.launched(*fault)
-        assert process.stdout is not None
-        try:
-            line = await asyncio.to_thread(process.stdout.readline)
-            assert "listens on" in line, self.log
-            yield Service(process, int(line.rsplit(":", 1)[1]))
-        finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, 30)
-            process.stdout.close()
-            assert "Traceback" not in self.log, self.log
+        async with Launch(self.folder, {"FEED": FEED_TOKEN, "ORDERS": ORDERS_TOKEN}).serving(*fault) as service:
+            yield service
 
     # Orders
 

@@ -71,11 +71,11 @@ class FeedServer:
         if self.how == "hangs":
             await asyncio.Event().wait()
         body = await self._page(first)
-        if self.how == "refuses":
-            body = b'{"error": "unauthenticated"}'
+        status = {"refuses": 401, "redirects": 302, "busy": 503, "shorter": 400}.get(self.how, 200)
+        if status != 200:
+            body = b'{"error": "no"}'
         if self.how == "huge":
             body += b" " * MAX_PAGE
-        status = 401 if self.how == "refuses" else 302 if self.how == "redirects" else 200
         writer.write(HEAD.format(status=status, length=len(body)).encode())
         if self.how == "half":
             body = body[: len(body) // 2]

@@ -183,6 +183,8 @@ async def test_a_log_that_was_forked_or_rolled_back_stops_everything(bureau: Bur
         fork = await forked(workshop, size)
         await not_believed(bureau, service, order, fork | {"first": known, "leaves": leaves}, why)
     await not_believed(bureau, service, order, older | {"first": known, "leaves": []}, "cut, or is an older one")
+    bureau.feed.how = "shorter"
+    await not_believed(bureau, service, order, page, "shorter than what was read")
     await runs(bureau, service, order)
 
 
@@ -204,7 +206,7 @@ async def test_while_the_feed_is_cut_nothing_runs_for_long(bureau: Bureau) -> No
     async with bureau.serving("hurried") as service:
         _, order = await bureau.ordered()
         bureau.spend(61)
-        for how in ("closes", "half", "huge", "hangs", "trickles", "refuses", "redirects"):
+        for how in ("closes", "half", "huge", "hangs", "trickles", "refuses", "redirects", "busy"):
             bureau.feed.how = how
             await waits(bureau, service, order, "not heard" if how != "huge" else "larger than")
             assert (await service.health()).value["runs"] is False
