@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 
 types: $(VENV)/.dev
-	$(BIN)/mypy capabilities server examples/support_desk tests bench
+	$(BIN)/mypy capabilities server examples/support_desk examples/payments_service tests bench
 
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports

@@ -179,7 +179,9 @@ async def test_the_services_own_limits_stand_above_every_signature(bureau: Burea
 
 
 async def test_never_more_is_paid_back_than_was_paid_nor_to_anybody_else(bureau: Bureau, service: Service) -> None:
-    for order_id, value, why in (("O-1002", "49.01", "left to be paid"), ("O-2001", "1.00", "no payment")):
+    for order_id, value, why in (
+        ("O-1002", "49.01", "left to be paid"), ("O-2001", "1.00", "no payment"), ("O-1002", "1.005", "whole number"),
+    ):  # fmt: skip
         ticket, order = await bureau.ordered(order_id, value)
         answer = await service.present(order)
         assert answer.state == (200, "not_executed")
