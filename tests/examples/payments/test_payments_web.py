@@ -20,6 +20,11 @@ from payments_service.__main__ import main
 
 pytestmark = pytest.mark.anyio
 
+CORE = {
+    "payments_service", "counterfoil", "pydantic", "pydantic_core", "annotated_types", "typing_extensions",
+    "typing_inspection", "cryptography", "rfc8785", "cedarpy",
+}  # fmt: skip
+"""And what the core's dependencies need."""
 REMAINS = (
     "mcp", "starlette", "uvicorn", "httpx2", "jinja2", "typer", "rich", "webauthn", "aiosmtplib", "anyio",
     "counterfoil_server",
@@ -158,6 +163,16 @@ async def test_settings_that_do_not_fit_are_said_in_words(
     settings.write_text(settings.read_text().replace(*change))
     assert main(["--config", str(settings)]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_it_loads_nothing_but_the_core_and_its_dependencies() -> None:
+    """Of everything that is installed here."""
+    code = "import sys, payments_service.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    environment = os.environ | {"PYTHONPATH": str(EXAMPLES)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split()) - sys.stdlib_module_names
+    foreign = {name for name in loaded if not name.startswith("_")}
+    assert {"payments_service", "counterfoil", "pydantic", "cryptography"} <= foreign <= CORE
 
 
 async def test_it_needs_nothing_but_the_core(bureau: Bureau, tmp_path: Path) -> None:
