@@ -56,7 +56,8 @@ class FeedMemory:
             )
             rows.executemany(
                 "INSERT INTO scope VALUES (?, ?) ON CONFLICT DO UPDATE SET barred = excluded.barred",
-                [(each.scope, is_bar(each.event)) for each in reading.heard if is_bar(each.event) is not None],
+                # A resumption whose opening was deleted after its time does not say of what: it stays barred.
+                [(each.scope, is_bar(each.event)) for each in reading.heard if each.scope is not None],
             )
             rows.execute(
                 "UPDATE log SET position = ?, heard_at = coalesce(?, heard_at), roster_records = roster_records + ?",

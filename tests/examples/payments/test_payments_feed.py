@@ -199,6 +199,21 @@ async def test_a_page_that_is_shown_again_says_nothing_about_now(bureau: Bureau,
     await runs(bureau, service, order)
 
 
+async def test_a_resumption_that_does_not_say_of_what_resumes_nothing(bureau: Bureau, service: Service) -> None:
+    """Their openings are deleted after their time."""
+    ticket, order = await bureau.ordered()
+    await bureau.workshop.authority.suspend("account:A-1", "a drill")
+    await bureau.workshop.authority.resume("account:A-1")
+    bureau.feed.lie = lambda page: (
+        page | {"leaves": [each | {"opening": None} if '"resume"' in each["body"] else each for each in page["leaves"]]}
+    )
+    answer = await service.present(order)
+    assert answer.state == (200, "not_executed")
+    assert "suspended or revoked" in answer.reason
+    assert (await service.where(ticket)) == answer
+    assert (await service.health()).value["runs"] is True
+
+
 # It is cut ------------------------------------------------------------------------------------------------------------
 
 
