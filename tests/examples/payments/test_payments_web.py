@@ -84,6 +84,7 @@ BAD = [
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400),
     (b"GET / HTTP/9.9\r\n\r\n", 505),
     (b"GET /orders/%2e%2e%2f HTTP/1.1\r\n{token}\r\n", 404),
+    (b"GET /orders/a HTTP/1.1\r\n{token}{token}\r\n", 400),
     (b"GET /orders/a/close HTTP/1.1\r\n{token}\r\n", 404),
     (b"POST /elsewhere HTTP/1.1\r\n{token}\r\n", 404),
     (b"GET /payments/none HTTP/1.1\r\n{token}\r\n", 404),
@@ -97,6 +98,13 @@ async def test_bad_requests_are_answered_in_words(service: Service) -> None:
         head, _, body = answer.partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.0 %d " % status), (sent[:80], answer)
         assert list(json.loads(body)) == ["error"]
+        if sent.endswith(b"half"):
+            assert b"ended before it was whole" in body
+
+
+async def test_whoever_sends_much_without_the_token_is_answered_all_the_same(service: Service) -> None:
+    for _ in range(3):
+        assert (await service.call("POST", "/orders", "x" * 8_000_000, token="wrong")).status == 401
 
 
 def _raw(port: int, sent: bytes) -> bytes:
