@@ -31,6 +31,7 @@ from counterfoil.errors import BadJSON, FeedRefused, ProofRefused
 from counterfoil.keys import SigningKey
 from counterfoil.leaves import ROSTER
 from counterfoil.log import opens
+from counterfoil.scopes import is_final
 from counterfoil.tickets import STOPS, Event
 from counterfoil.tlog import EMPTY, check_consistency, leaf_hash, node_hash
 from counterfoil.values import Frozen
@@ -117,7 +118,7 @@ class Position:
 @dataclass(frozen=True)
 class Heard:
     """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed; ``scope``: what
-    was barred or opened again."""
+    was barred or opened again, None where the leaf bars nothing."""
 
     index: int
     event: str
@@ -254,6 +255,9 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
     value = values.get(name)
     if not isinstance(value, str):
         raise FeedRefused(f"Leaf {index} of the feed does not say its {name}.")
+    if body.event == REVOKE_SCOPE and not is_final(value):
+        # It ended what was open then, each by a leaf of its own, and bars nothing that comes.
+        return Heard(index, body.event, body.ticket)
     return Heard(index, body.event, body.ticket, **{name: value})
 
 

@@ -34,6 +34,11 @@ def check_scope(text: str) -> str:
     return text
 
 
+def is_final(scope: str) -> bool:
+    """Whether revoking the scope bars it for good."""
+    return scope.partition(":")[0] in FINAL_KINDS
+
+
 def pair(principal: str, account: str) -> str:
     """One principal acting on one account."""
     return f"principal-account:{principal}|{account}"

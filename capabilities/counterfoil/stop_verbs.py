@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from counterfoil import leaves
 from counterfoil.door import Door
-from counterfoil.scopes import FINAL_KINDS, check_scope
+from counterfoil.scopes import check_scope, is_final
 from counterfoil.store import Revoked
 
 
@@ -15,8 +15,7 @@ class StopVerbs(Door):
         """End everything in the scope that is not claimed yet, and say what was met; some kinds are barred for good."""
         scope = check_scope(scope)
         leaf = leaves.administered("revoke_scope", scope=scope, reason=reason)
-        final = scope.partition(":")[0] in FINAL_KINDS
-        return await self.store.revoke(scope, reason=reason, leaf=leaf, final=final)
+        return await self.store.revoke(scope, reason=reason, leaf=leaf, final=is_final(scope))
 
     async def suspend(self, scope: str, reason: str) -> None:
         """Bar the scope until it is resumed."""

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from counterfoil.scopes import EVERYTHING, FINAL_KINDS, KINDS, check_scope
+from counterfoil.scopes import EVERYTHING, KINDS, check_scope, is_final
 from counterfoil_server.cli.console import Output, assembled, counted, moment
 from counterfoil_server.cli.session import Session, with_session
 
@@ -75,7 +75,7 @@ def _revoked(output: Output, scope: str, found: dict[str, Any]) -> None:
     _say_known(output, found)
     if found["done"]:
         output.say(f"{counted(found['done'], 'ticket')} had been executed before; that is not undone.")
-    if scope.partition(":")[0] in FINAL_KINDS:
+    if is_final(scope):
         output.say("It is barred for good.")
     else:
         output.hint("New requests are still accepted. To bar them too: ", (f"counterfoil suspend {scope}", "command"))

@@ -262,3 +262,19 @@ async def test_any_byte_changed_is_refused(workshop: Workshop) -> None:
         except (OrderRefused, RosterRefused):
             refused += 1
     assert refused >= len(range(0, len(body), 101)) - 3
+
+
+@pytest.mark.parametrize(
+    ("scope", "bars"), [("account:A-1", False), ("operation:pay", False), ("everything", False), ("person:ann", True)]
+)
+async def test_a_revocation_bars_outside_what_it_bars_here(workshop: Workshop, scope: str, bars: bool) -> None:
+    """Revoking an account ends what was open on it; what is asked for afterwards runs, here and there."""
+    await workshop.approved("41.00")
+    await workshop.authority.revoke(scope, "a drill")
+    if bars:
+        memory = Remembered()
+        await follow(workshop, memory)
+        assert memory.barred([scope])
+        return
+    ticket, value = await presented(workshop)
+    assert (await judged(workshop, value)).envelope.ticket == ticket.id
