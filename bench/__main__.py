@@ -52,7 +52,7 @@ GOALS = {
 
 def main() -> None:
     """Measure everything and write it down."""
-    from bench import growth, logged, personal, proving, redemption, revoking, sealing, serving
+    from bench import growth, logged, outside, personal, proving, redemption, revoking, sealing, serving
 
     console = Console()
     console.print("In process ...")
@@ -66,6 +66,7 @@ def main() -> None:
     console.print("Whole servers ...")
     figures |= asyncio.run(serving.measure())
     latencies = asyncio.run(revoking.measure())
+    latencies["at an executor outside"] = asyncio.run(outside.measure())
     table = Table("figure", "what", "value", "goal", "")
     for name, goal in GOALS.items():
         reached = figures[name] <= goal.value if goal.at_most else figures[name] >= goal.value

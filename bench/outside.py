@@ -20,7 +20,7 @@ ROOT = Path(__file__).parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "examples")]
 
 from counterfoil_server import feed_endpoint  # noqa: E402
-from counterfoil_server.testing.serving import serving  # noqa: E402
+from counterfoil_server.listening import serving  # noqa: E402
 from examples.payments.bureau import open_bureau  # noqa: E402
 from examples.payments.feed_server import FEED_TOKEN  # noqa: E402
 
