@@ -130,4 +130,4 @@ async def _parts(world: World, each: Approved) -> None:
     question = judge.question(operation, envelope, envelope.fact_values or {}, counters)
     judge.policy.allows(question, envelope.requirements[0])
     redeemed_at = await world.store.redeem(each.claim)
-    authority.order(replace(each.ticket, state=State.EXECUTING, redeemed_at=redeemed_at))
+    await authority.order(replace(each.ticket, state=State.EXECUTING, redeemed_at=redeemed_at))

@@ -24,6 +24,7 @@ SETTINGS: dict[str, str] = {
     "smtp": "The mail server, as a table `[smtp]`. Without one, notices wait in the outbox and nobody is told.",
     "feed": "That executors outside may follow the log at `/feed`, as a table `[feed]`. Without one, there is no such "
     "address.",
+    "keys": "Where the authority's keys are, as a table `[keys]`.",
     "times": "Lifetimes, as a table `[times]`.",
     "caps": "How many tickets may wait for people at once, as a table `[caps]`.",
     "log": "Where the log's checkpoints are published, and who cosigns them, as a table `[log]`.",
@@ -35,10 +36,15 @@ SETTINGS: dict[str, str] = {
     "smtp.password_env": "The environment variable that holds the password; it never stands in the file.",
     "smtp.tls": "`starttls` (port 587), `tls` from the first byte (port 465), or `none`.",
     "feed.token_env": "The environment variable that holds the token with which they do, of at least 32 characters.",
+    "keys.authority": "`files` in the state folder, `environment`, or `module:variable` for signers of your own "
+    "(see [keys](../how-to/keys.md#where-the-authoritys-keys-are)).",
+    "keys.authority_env": "With `environment`: the variable with the current key's PEM. The next key's has `_NEXT` "
+    "behind it, the previous one's `_PREVIOUS`.",
     "times.link": "Seconds for which a link in a message works.",
     "times.ticket": "Seconds until a request that was not confirmed expires.",
     "times.capability": "Seconds for which a capability can be redeemed.",
     "times.run": "Seconds from redemption until the executor no longer starts the effect.",
+    "times.signature": "Seconds that a signer outside this process may take for one signature.",
     "caps.per_principal": "Tickets of one principal.",
     "caps.per_account": "Tickets on one account.",
     "caps.per_conversation": "Tickets of one conversation.",

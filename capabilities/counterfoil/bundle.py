@@ -24,7 +24,7 @@ from counterfoil.assertions import RelyingParty
 from counterfoil.canonical import canonical, digest, parse_strict
 from counterfoil.checkpoints import WITNESS, NoteKey
 from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
-from counterfoil.keys import SigningKey, VerificationKey
+from counterfoil.keys import Signer, VerificationKey
 from counterfoil.roster import RosterTrust
 from counterfoil.statements import Assertion
 from counterfoil.tickets import State
@@ -150,10 +150,10 @@ class Attestation(Frozen):
     iat: int
 
 
-def attest(key: SigningKey, contents: Contents, *, issuer: str, ticket: str, now: int) -> Bundle:
-    """The bundle of these contents, signed by the authority."""
+async def attest(key: Signer, contents: Contents, *, issuer: str, ticket: str, now: int) -> Bundle:
+    """The bundle of these contents, signed by the authority; raises :class:`SignerFailed`."""
     claims = Attestation(iss=issuer, ticket=ticket, bundle=contents.digest, iat=now)
-    return Bundle(contents=contents, attestation=tokens.sign(key, BUNDLE_TYPE, claims.model_dump()))
+    return Bundle(contents=contents, attestation=await tokens.issue(key, BUNDLE_TYPE, claims.model_dump()))
 
 
 class TrustFile(Frozen):

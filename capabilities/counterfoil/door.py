@@ -14,6 +14,7 @@ from counterfoil.errors import (
 )
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing
+from counterfoil.signing import SIGNING_TIME
 from counterfoil.store import (
     Caps,
     Step,
@@ -30,6 +31,8 @@ class Times:
     capability: int = 120
     run: int = 300
     """From redemption until the executor no longer starts it."""
+    signature: float = SIGNING_TIME
+    """What a signer outside this process may take for one signature."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ class Door:
         self.keys = keys
         """Read at each use: a rotation takes effect at once. Changed by ``key_verbs.py`` only."""
         self._changing_keys = asyncio.Lock()
+        self.unsigned: set[str] = set()
+        """Redeemed tickets whose order could not be signed. A hint to ask again soon, and no more: after a restart all
+        redeemed tickets are looked at."""
         self.times = times or Times()
         self.caps = caps or Caps()
         self.client_isolation = client_isolation

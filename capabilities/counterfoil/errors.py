@@ -293,6 +293,22 @@ class KeyFileError(CounterfoilError):
     remedy_default = "Restore it from your backup; do not delete it."
 
 
+class SignerFailed(CounterfoilError):
+    """Whoever holds the authority's key did not sign, not in time, or not with that key; nothing was handed out."""
+
+    code = "signer_failed"
+    happened_default = "Whoever signs for the authority could not be reached, or refused."
+    remedy_default = "Nothing was lost: it is asked again. Look at the key service, and run 'counterfoil doctor'."
+
+
+class KeysElsewhere(CounterfoilError):
+    """The authority's keys are where the server cannot change them; whoever put them there can."""
+
+    code = "keys_elsewhere"
+    happened_default = "The authority's keys are not in files of this server, so it cannot change them."
+    remedy_default = "Change them where they are kept, and start the server again."
+
+
 class StateFolderInUse(CounterfoilError):
     """Another process owns the state folder (T48)."""
 

@@ -1,6 +1,10 @@
 """The authority's last verb: an approved ticket becomes an order, once; and what came of it is recorded.
 
 Both deliveries, direct and collected, end in :meth:`RedemptionVerbs.redeem`; there is no third way to an order.
+
+A signature is asked for when the transaction that it tells of is committed, never within one. So a signer that fails
+takes nothing away: a capability that was minted is found again, and an order can be signed as often as need be, with
+the same claims.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from counterfoil.errors import (
     UnknownTicket,
     WrongState,
 )
-from counterfoil.keys import SigningKey
+from counterfoil.keys import Signer
 from counterfoil.scopes import scopes_of
 from counterfoil.settlement import settler_seat
 from counterfoil.statements import HOLDER
@@ -58,7 +62,8 @@ class RedemptionVerbs(Door):
     async def mint(self, ticket_id: str) -> str:
         """The capability that redeems this ticket once within two minutes; the live one if there is one.
 
-        Raises a refusal unless the ticket is approved, any hold is over, and the judgement of this moment allows it.
+        Raises a refusal unless the ticket is approved, any hold is over, and the judgement of this moment allows it;
+        and :class:`SignerFailed`, after which the same capability is there for the next try.
         """
         ticket = await self.store.ticket(ticket_id)
         if ticket is None:
@@ -74,21 +79,22 @@ class RedemptionVerbs(Door):
             b64(secrets.token_bytes(16)), ticket_id, self.keys.current.id, now, now + self.times.capability
         )
         held = await self.store.mint(fresh, leaves.minted(ticket_id, fresh.id, fresh.key))
-        key = self._signing_key(held.key)
-        return tokens.sign(
-            key,
+        return await tokens.issue(
+            self._signer(held.key),
             tokens.CAPABILITY_TYPE,
             tokens.CapabilityClaims(
                 iss=self.issuer, aud=self.issuer, sub=ticket.principal, jti=held.id, ticket=ticket_id,
                 envelope=ticket.digest, iat=held.issued_at, exp=held.expires_at,
             ).model_dump(),
+            within=self.times.signature,
         )  # fmt: skip
 
     async def redeem(self, ticket_id: str, capability: str, *, presenter: str | None = None) -> tuple[Ticket, str]:
         """THE door: spend the capability, claim the ticket, and answer the order for the executor.
 
         ``presenter`` is the principal that sent it (collected delivery), None when the authority's own side presents
-        it (direct delivery). Every failure of the capability itself raises the same CapabilityRefused.
+        it (direct delivery). Every failure of the capability itself raises the same CapabilityRefused. SignerFailed
+        means that the ticket is claimed, and in ``unsigned`` until its order is asked for again.
         """
         claims, key = tokens.read_capability(
             capability, self.keys.verification_keys, issuer=self.issuer, now=self.store.now()
@@ -118,7 +124,7 @@ class RedemptionVerbs(Door):
             except CountersMoved:
                 continue
             redeemed = replace(ticket, state=State.EXECUTING, redeemed_at=redeemed_at)
-            return redeemed, self.order(redeemed)
+            return redeemed, await self.order(redeemed)
         raise CountersMoved()
 
     async def deliver(self, ticket_id: str) -> tuple[Ticket, str] | None:
@@ -129,8 +135,11 @@ class RedemptionVerbs(Door):
             await self.store.step(ticket_id, self._decline(ticket_id, error.happened))
             return None
 
-    def order(self, ticket: Ticket) -> str:
-        """The order for a ticket that a redemption claimed; the same claims each time it is asked for."""
+    async def order(self, ticket: Ticket) -> str:
+        """The order for a ticket that a redemption claimed; the same claims each time it is asked for.
+
+        Raises :class:`SignerFailed`, and then the ticket is in ``unsigned`` until an order of it was signed.
+        """
         if ticket.state is not State.EXECUTING or ticket.redeemed_at is None:
             raise WrongState("Only a redeemed ticket has an order.")
         claims = tokens.OrderClaims(
@@ -142,7 +151,18 @@ class RedemptionVerbs(Door):
             redeemed_at=ticket.redeemed_at,
             run_by=ticket.redeemed_at + self.times.run,
         )
-        return tokens.sign(self.keys.current, tokens.ORDER_TYPE, claims.model_dump())
+        signer, within = self.keys.current, self.times.signature
+        try:
+            order = await tokens.issue(signer, tokens.ORDER_TYPE, claims.model_dump(), within=within)
+        except BaseException:  # whoever waited for it may have gone as well
+            self.unsigned.add(ticket.id)
+            raise
+        self.unsigned.discard(ticket.id)
+        return order
+
+    def too_late(self, ticket: Ticket) -> bool:
+        """Whether no executor starts an order of this ticket any more."""
+        return ticket.redeemed_at is not None and self.store.now() > ticket.redeemed_at + self.times.run
 
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
         """Record what the executor found out, and tell the holder of all that was executed or may have been (T53).
@@ -183,7 +203,7 @@ class RedemptionVerbs(Door):
             for address in person.channels[:1]
         ]
 
-    def _signing_key(self, key: str) -> SigningKey:
+    def _signer(self, key: str) -> Signer:
         held = next((k for k in (self.keys.current, self.keys.previous, self.keys.next) if k and k.id == key), None)
         if held is None:
             raise CapabilityRefused()

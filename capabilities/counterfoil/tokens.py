@@ -9,11 +9,13 @@ Single use is keyed on ``jti``, never on the text, since signatures and base64 c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any, Literal, TypeVar
 
 from counterfoil.canonical import b64, canonical, parse_strict, unb64
 from counterfoil.errors import BadJSON, CapabilityRefused, CounterfoilError, OrderRefused
-from counterfoil.keys import ALGORITHM, SigningKey, VerificationKey
+from counterfoil.keys import ALGORITHM, Signer, SigningKey, VerificationKey, jws_form
+from counterfoil.signing import SIGNING_TIME, signature
 from counterfoil.values import Frozen
 
 MAX_TOKEN = 8192
@@ -52,10 +54,21 @@ Claims = TypeVar("Claims", CapabilityClaims, OrderClaims)
 
 
 def sign(key: SigningKey, kind: str, claims: Mapping[str, Any]) -> str:
-    """The compact JWS of ``claims`` with ``typ`` ``kind``."""
-    header = {"alg": ALGORITHM, "kid": key.id, "typ": kind}
-    signed = f"{b64(canonical(header))}.{b64(canonical(claims))}"
-    return f"{signed}.{b64(key.sign(signed.encode()))}"
+    """The compact JWS of ``claims`` with ``typ`` ``kind``, by a key that is here (the roster's)."""
+    text = signing_input(key.id, kind, claims)
+    return f"{text}.{b64(jws_form(key.sign_digest(sha256(text.encode()).digest())))}"
+
+
+async def issue(signer: Signer, kind: str, claims: Mapping[str, Any], *, within: float = SIGNING_TIME) -> str:
+    """The same by any signer, in at most ``within`` seconds; raises :class:`SignerFailed` (``signing.py``)."""
+    text = signing_input(signer.id, kind, claims)
+    return f"{text}.{b64(await signature(signer, text.encode(), within=within))}"
+
+
+def signing_input(key: str, kind: str, claims: Mapping[str, Any]) -> str:
+    """What is signed (RFC 7515, section 2)."""
+    header = {"alg": ALGORITHM, "kid": key, "typ": kind}
+    return f"{b64(canonical(header))}.{b64(canonical(claims))}"
 
 
 def verify(text: str, kind: str, keys: Mapping[str, VerificationKey]) -> tuple[dict[str, Any], str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from counterfoil import leaves, roster
+from counterfoil import leaves, roster, tokens
 from counterfoil.authority import Authority
 from counterfoil.checkpoints import NoteKey
-from counterfoil.errors import BadArguments, CounterfoilError, RosterRefused, TamperDetected, UnknownName
+from counterfoil.errors import BadArguments, CounterfoilError, KeysElsewhere, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
-from counterfoil.key_verbs import Keep
+from counterfoil.key_verbs import Keep, RevokedKey
+from counterfoil.keys import SigningKey
 from counterfoil.recipients import SETTLE
 from counterfoil.roster import record_digest, verify_roster
 from counterfoil.scopes import check_scope
@@ -48,6 +49,9 @@ LOG = "log_"
 MANY = 1000
 """So many of something are counted, and no more."""
 
+PROBE = "cf-probe+jwt"
+"""The type of what a signer elsewhere is asked to sign, to see whether it does. Nobody takes it for anything."""
+
 ROTATE = "Run 'counterfoil keys rotate'."
 
 RESTORED = (
@@ -57,7 +61,8 @@ RESTORED = (
 
 class Administration:
     """Verbs over one authority. ``forget_principals`` drops what the conversation layer remembers of tokens;
-    ``keep_ring`` makes a changed ring of the authority's keys durable; ``audit`` is who looks through the log, made
+    ``keep_ring`` makes a changed ring of the authority's keys durable, and ``change_keys`` says what to do where only
+    others can; ``audit`` is who looks through the log, made
     when somebody asks; ``read_policy`` reads the policy's file; ``prove_leaf`` proves that a leaf is on the log, whose
     key is ``log_key``; ``retention`` is who deletes, made likewise; ``publisher`` is who brings checkpoints to others,
     if anybody."""
@@ -71,6 +76,7 @@ class Administration:
         forget_principals: Callable[[], None],
         flush_calls: Callable[[], Awaitable[object]],
         keep_ring: Keep,
+        change_keys: str | None = None,
         audit: Callable[[], LogAudit],
         read_policy: Callable[[], str],
         prove_leaf: Callable[[int], Awaitable[str]],
@@ -84,6 +90,7 @@ class Administration:
         self._forget_principals = forget_principals
         self._flush_calls = flush_calls
         self._keep_ring = keep_ring
+        self._change_keys = change_keys
         self._audit = audit
         self._read_policy = read_policy
         self._prove_leaf = prove_leaf
@@ -219,7 +226,7 @@ class Administration:
         await self._check_known(scope)
         kind, _, name = scope.partition(":")
         if kind == "key":
-            return revocation(scope, (await self._authority.revoke_key(name, reason, self._keep_ring)).found)
+            return revocation(scope, (await self._revoke_key(name, reason)).found)
         found = await self._authority.revoke(scope, reason)
         self._forget_principals()
         return revocation(scope, found) | await self._known_of(scope)
@@ -284,15 +291,24 @@ class Administration:
 
     async def keys_rotate(self) -> JSONObject:
         """The next key signs from now on; answers the id of the key in each place."""
+        if self._change_keys is not None:
+            raise KeysElsewhere(remedy=self._change_keys)
         ring = await self._authority.rotate_keys(self._keep_ring)
         return {place: key.id for place, key in ring.places.items()}
 
     async def keys_revoke(self, *, key: str, reason: str = "revoked by an administrator") -> JSONObject:
         """What ``revoke`` does in the scope of a key; answers as well whether another key took its place, and which one
         signs now."""
-        met = await self._authority.revoke_key(key, reason, self._keep_ring)
+        met = await self._revoke_key(key, reason)
         signs = self._authority.keys.current.id
         return {"key": key, "replaced": met.replaced, "signs": signs} | revocation(f"key:{key}", met.found)
+
+    async def _revoke_key(self, key: str, reason: str) -> RevokedKey:
+        """Where others keep the ring, only a key that will not sign can be ended: nothing here takes its place."""
+        ring = self._authority.keys
+        if self._change_keys is not None and key in (ring.current.id, ring.next.id):
+            raise KeysElsewhere(remedy=self._change_keys)
+        return await self._authority.revoke_key(key, reason, self._keep_ring)
 
     # People and principals
 
@@ -441,6 +457,8 @@ class Administration:
                 )
             if ring.cut_short:
                 raise UnknownName("A rotation of the authority's keys was interrupted.", ROTATE)
+            if not isinstance(ring.current, SigningKey):
+                await tokens.issue(ring.current, PROBE, {"iat": store.now()}, within=self._authority.times.signature)
             return f"signing with {ring.current.id}"
 
         async def log_check() -> str:

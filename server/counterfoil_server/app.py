@@ -34,7 +34,7 @@ from counterfoil.keys import KeyRing
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps
 from counterfoil.tickets import Event
-from counterfoil_server import admin_socket, key_files, private_socket, published_keys
+from counterfoil_server import admin_socket, authority_keys, key_files, private_socket, published_keys
 from counterfoil_server.administration import Administration
 from counterfoil_server.config import Configuration, RetentionSettings
 from counterfoil_server.conversation import Conversation
@@ -101,11 +101,13 @@ async def open_parts(
     desk, policy = configuration.desk, configuration.load_policy()
     with StateFolder.open(configuration.state):
         fresh = not (configuration.state / DATABASE).exists()
-        keys = key_files.load_or_create(configuration.state / "keys", roster_key=configuration.roster_key, fresh=fresh)
+        keys = authority_keys.load(configuration, fresh=fresh)
         ledger = open_ledger(configuration.state / LEDGER, fresh=fresh)
         try:
             async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log, clock=clock) as store:
                 await _pin_party(store, configuration)
+                if authority_keys.how_to_change(configuration) is not None:
+                    await authority_keys.record(store, keys.ring)
                 judge = Judge(
                     desk=desk,
                     policy=policy,
@@ -195,7 +197,12 @@ def _wire(
         judge=judge,
         keys=keys.ring,
         secrets=keys.secrets,
-        times=Times(ticket=settings.times.ticket, capability=settings.times.capability, run=settings.times.run),
+        times=Times(
+            ticket=settings.times.ticket,
+            capability=settings.times.capability,
+            run=settings.times.run,
+            signature=settings.times.signature,
+        ),
         caps=Caps(settings.caps.per_principal, settings.caps.per_account, settings.caps.per_conversation),
         client_isolation=settings.trust_client_isolation,
     )
@@ -288,6 +295,7 @@ def _wire(
         forget_principals=conversation.forget_principals,
         flush_calls=conversation.recorder.flush,
         keep_ring=keep_ring,
+        change_keys=authority_keys.how_to_change(configuration),
         audit=audit,
         read_policy=configuration.read_policy,
         prove_leaf=publisher.proof if publisher is not None else sealer.proof,

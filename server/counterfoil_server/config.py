@@ -87,6 +87,7 @@ class TimesSettings(_Section):
     ticket: Annotated[int, Field(ge=60, le=30 * 86400)] = 86400
     capability: Annotated[int, Field(ge=5, le=120)] = 120
     run: Annotated[int, Field(ge=5, le=3600)] = 300
+    signature: Annotated[int, Field(ge=1, le=60)] = 5
 
 
 class CapsSettings(_Section):
@@ -201,6 +202,24 @@ class TelemetrySettings(_Section):
     metrics_token_env: Name | None = None
 
 
+class KeysSettings(_Section):
+    """Where the authority's keys are (``authority_keys.py``). With ``environment``, ``authority_env`` names the
+    variable of the current key; those of the others have ``_NEXT`` and ``_PREVIOUS`` behind it."""
+
+    authority: str = "files"
+    authority_env: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] = "COUNTERFOIL_AUTHORITY_KEY"
+
+    @field_validator("authority")
+    @classmethod
+    def _a_known_place(cls, value: str) -> str:
+        if value not in ("files", "environment") and not VARIABLE.fullmatch(value):
+            raise ValueError(
+                f"is {value!r}, which is no place for keys",
+                'Write "files", "environment", or module:variable for signers of your own, as in "signing:ring".',
+            )
+        return value
+
+
 class Settings(_Section):
     """Everything ``counterfoil.toml`` may say."""
 
@@ -219,6 +238,7 @@ class Settings(_Section):
     trust_client_isolation: bool = False
     smtp: SMTPSettings | None = None
     feed: FeedSettings | None = None
+    keys: KeysSettings = KeysSettings()
     times: TimesSettings = TimesSettings()
     caps: CapsSettings = CapsSettings()
     retention: RetentionSettings = RetentionSettings()

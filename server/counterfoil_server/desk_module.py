@@ -7,6 +7,7 @@ import importlib
 import sys
 import traceback
 from pathlib import Path
+from types import ModuleType
 
 from counterfoil.desk import Desk
 from counterfoil.errors import CounterfoilError, DeskError
@@ -18,9 +19,24 @@ def load_desk(setting: str, folder: Path, place: str) -> Desk:
     ``place`` is where the setting stands. Raises :class:`DeskError`.
     """
     module_name, _, variable = setting.partition(":")
+    return _desk_in(_imported(module_name, folder, place, "desk"), variable, place)
+
+
+def load_variable(value: str, folder: Path, place: str, *, setting: str) -> object:
+    """Whatever else the ``value`` (``module:variable``) of a setting names, imported likewise; raises DeskError."""
+    module_name, _, variable = value.partition(":")
+    module = _imported(module_name, folder, place, setting)
+    try:
+        return getattr(module, variable)
+    except AttributeError:
+        file = getattr(module, "__file__", None) or module_name
+        raise DeskError(f"{place}: there is no variable {variable} in {file}.", f"Correct '{setting}'.") from None
+
+
+def _imported(module_name: str, folder: Path, place: str, setting: str) -> ModuleType:
     sys.path.insert(0, str(folder))
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(module_name)
     except CounterfoilError:
         raise
     except ModuleNotFoundError as error:
@@ -31,7 +47,7 @@ def load_desk(setting: str, folder: Path, place: str) -> Desk:
             ) from error
         raise DeskError(
             f"{place}: there is no module {module_name} in {folder}.",
-            "Correct 'desk', or go to the folder that has it.",
+            f"Correct '{setting}', or go to the folder that has it.",
         ) from error
     except (Exception, SystemExit) as error:
         raise DeskError(
@@ -40,7 +56,6 @@ def load_desk(setting: str, folder: Path, place: str) -> Desk:
         ) from error
     finally:
         sys.path.remove(str(folder))
-    return _desk_in(module, variable, place)
 
 
 def _desk_in(module: object, variable: str, place: str) -> Desk:

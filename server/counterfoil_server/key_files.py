@@ -3,7 +3,8 @@
 An administrator may have the authority's ring replaced (:func:`keep_ring`), one file after the other: a key that signs
 is in the ring's files at every moment, under its old place or its new one.
 
-In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``), one secret
+In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``; unless it is
+kept elsewhere, ``authority_keys.py``), one secret
 from which the keys for deduplication, match codes, locators and the log's chain are derived, the key that seals the log
 (``log.pem``), and ``trust.json`` with the roster's public keys. The roster's private key lies elsewhere: serving
 processes never read it.
@@ -25,7 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from counterfoil.authority import Secrets
-from counterfoil.errors import KeyFileError, StoreFailed
+from counterfoil.errors import KeyFileError, KeysElsewhere, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
 from counterfoil.roster import LastRecord
 
@@ -59,16 +60,17 @@ class Keys:
     """Signs the log's checkpoints, and nothing else."""
 
 
-def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
-    """Read the keys; ``fresh`` (no database yet) makes those that are missing, the roster's key pair included."""
+def load_or_create(folder: Path, *, roster_key: Path, fresh: bool, ring: KeyRing | None = None) -> Keys:
+    """Read the keys; ``fresh`` (no database yet) makes those that are missing, the roster's key pair included.
+
+    ``ring``: the authority's, where it is kept elsewhere; then no file of it is read or made.
+    """
     if fresh:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if ring is None:
+            _create_ring(folder)
         _create(folder, roster_key)
-    ring = KeyRing(
-        current=read_signing_key(folder / "authority-current.pem"),
-        next=read_signing_key(folder / "authority-next.pem"),
-        previous=read_signing_key(previous) if (previous := folder / "authority-previous.pem").exists() else None,
-    )
+    ring = _ring(folder) if ring is None else ring
     secret = read_private(folder / "secret")
     if len(secret) != SECRET_LENGTH:
         raise KeyFileError(f"The key file {folder / 'secret'} is damaged: it has {len(secret)} bytes, not 32.")
@@ -83,6 +85,14 @@ def load_or_create(folder: Path, *, roster_key: Path, fresh: bool) -> Keys:
         roster_keys=roster_keys,
         replaced=replaced,
         log=_log_key(folder),
+    )
+
+
+def _ring(folder: Path) -> KeyRing:
+    return KeyRing(
+        current=read_signing_key(folder / "authority-current.pem"),
+        next=read_signing_key(folder / "authority-next.pem"),
+        previous=read_signing_key(previous) if (previous := folder / "authority-previous.pem").exists() else None,
     )
 
 
@@ -180,6 +190,8 @@ def keep_ring(folder: Path, ring: KeyRing) -> None:
     """
     try:
         for place, key in ring.places.items():
+            if not isinstance(key, SigningKey):
+                raise KeysElsewhere()
             _replace_private(folder / f"authority-{place}.pem", key.to_pem())
     except OSError as error:
         raise StoreFailed(
@@ -200,10 +212,13 @@ def _replace_private(path: Path, content: bytes) -> None:
         os.close(descriptor)
 
 
-def _create(folder: Path, roster_key: Path) -> None:
+def _create_ring(folder: Path) -> None:
     for name in ("authority-current.pem", "authority-next.pem"):
         if not (folder / name).exists():
             write_private(folder / name, SigningKey.generate().to_pem())
+
+
+def _create(folder: Path, roster_key: Path) -> None:
     if not (folder / "log.pem").exists():
         write_private(folder / "log.pem", _log_pem())
     if not (folder / "secret").exists():

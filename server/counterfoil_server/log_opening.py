@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from counterfoil.errors import TamperDetected
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
-from counterfoil_server import key_files
+from counterfoil_server import authority_keys
 from counterfoil_server.app import DATABASE, LEDGER, open_ledger, open_sealer, started_by
 from counterfoil_server.config import Configuration
 from counterfoil_server.log_audit import LogAudit
@@ -26,7 +26,7 @@ async def open_log(configuration: Configuration) -> AsyncIterator[LogAudit]:
     and keys, and of the store those of its very end."""
     desk, policy = configuration.desk, configuration.load_policy()
     with StateFolder.open(configuration.state):
-        keys = key_files.load_or_create(configuration.state / "keys", roster_key=configuration.roster_key, fresh=False)
+        keys = authority_keys.load(configuration, fresh=False)
         ledger = open_ledger(configuration.state / LEDGER, fresh=False)
         try:
             async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log) as store:

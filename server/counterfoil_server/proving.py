@@ -124,7 +124,7 @@ async def bundle(authority: Authority, ticket_id: str, policy_text: str | None, 
             [LeafProof(leaf=index, proof=await prove_leaf(index)) for part in parts for index in _indices(part)]
         ),
     )
-    made = attest(
+    made = await attest(
         authority.keys.current, contents, issuer=authority.issuer, ticket=ticket_id, now=authority.store.now()
     )
     return made.to_bytes().decode()

@@ -22,7 +22,7 @@ from capabilities.world import POLICY, START, Office, Passkey, World, open_world
 from counterfoil.audit import verify_bundle
 from counterfoil.audit_words import Report
 from counterfoil.authority import Requester
-from counterfoil.bundle import BUNDLE_TYPE, Bundle, BundledLeaf, Contents, TicketEvidence, Trust, attest
+from counterfoil.bundle import BUNDLE_TYPE, Attestation, Bundle, BundledLeaf, Contents, TicketEvidence, Trust
 from counterfoil.canonical import canonical, digest
 from counterfoil.checkpoints import LOG, NoteSigner
 from counterfoil.keys import SigningKey
@@ -33,6 +33,7 @@ from counterfoil.tickets import Event, Ticket
 from counterfoil.tokens import sign
 from counterfoil_server import proving
 from counterfoil_server.store.sealer import Sealer
+from held_keys import held
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,8 @@ class Day:
     def signed(self, contents: Contents, ticket: str | None = None) -> bytes:
         """The bundle that a dishonest authority makes of these contents."""
         named = ticket or proven_ticket(contents.ticket)
-        return attest(self.key, contents, issuer=self.trust.issuer, ticket=named, now=START).to_bytes()
+        claims = Attestation(iss=self.trust.issuer, ticket=named, bundle=contents.digest, iat=START)
+        return Bundle(contents=contents, attestation=sign(self.key, BUNDLE_TYPE, claims.model_dump())).to_bytes()
 
     def verify(self, contents: Contents) -> Report:
         """What an auditor finds in the forgery."""
@@ -138,7 +140,7 @@ async def _shop_day() -> Day:
             made["left"] = await proving.bundle(world.authority, large.id, POLICY, sealer.proof)
             return Day(
                 {name: text.encode() for name, text in made.items()},
-                world.authority.keys.current, world.office, world.passkeys, trust,
+                held(world.authority.keys.current), world.office, world.passkeys, trust,
             )  # fmt: skip
 
 
@@ -185,6 +187,6 @@ async def _parlour_day() -> Day:
             }
             return Day(
                 {name: text.encode() for name, text in made.items()},
-                world.authority.keys.current, world.office, world.passkeys,
+                held(world.authority.keys.current), world.office, world.passkeys,
                 canonical(await proving.trust(world.authority, sealer.key)),
             )  # fmt: skip

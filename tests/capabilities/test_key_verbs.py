@@ -14,6 +14,7 @@ from counterfoil.keys import KeyRing, SigningKey
 from counterfoil.leaves import KEYS
 from counterfoil.store import Revoked
 from counterfoil.tickets import State, Ticket
+from held_keys import held
 
 
 class Folder:
@@ -123,7 +124,7 @@ async def test_the_key_that_signs_is_replaced_and_what_it_signed_is_stopped(worl
 
 
 async def test_a_capability_that_a_thief_signs_later_is_refused(world: World, folder: Folder) -> None:
-    stolen = world.authority.keys.current
+    stolen = held(world.authority.keys.current)
     await world.authority.revoke_key(stolen.id, "stolen", folder.keep)
     ticket = await approved(world)
     genuine = await world.authority.mint(ticket.id)

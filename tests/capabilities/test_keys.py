@@ -77,6 +77,8 @@ def test_anything_but_a_public_P_256_key_is_refused() -> None:
         dict(private),
         dict(other_curve),
         good.public.to_jwk() | {"crv": "P-384"},
+        good.public.to_jwk() | {"alg": "ES384"},
+        good.public.to_jwk() | {"use": "enc"},
         good.public.to_jwk() | {"x": "AAAA"},
         good.public.to_jwk() | {"x": good.public.to_jwk()["y"]},
         good.public.to_jwk() | {"x": good.public.to_jwk()["x"] + "="},
@@ -85,6 +87,37 @@ def test_anything_but_a_public_P_256_key_is_refused() -> None:
     ):
         with pytest.raises(KeyFileError):
             VerificationKey.from_jwk(values)
+
+
+SPKI = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+def test_a_public_key_is_read_from_its_PEM() -> None:
+    key = SigningKey.generate()
+    assert VerificationKey.from_pem(key.private.public_key().public_bytes(*SPKI)) == key.public
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"no key",
+        SigningKey.generate().to_pem(),
+        ec.generate_private_key(ec.SECP384R1()).public_key().public_bytes(*SPKI),
+        ec.generate_private_key(ec.SECP256K1()).public_key().public_bytes(*SPKI),
+        ed25519.Ed25519PrivateKey.generate().public_key().public_bytes(*SPKI),
+        rsa.generate_private_key(65537, 2048).public_key().public_bytes(*SPKI),
+    ],
+)
+def test_anything_but_a_public_P_256_PEM_is_refused(data: bytes) -> None:
+    with pytest.raises(KeyFileError):
+        VerificationKey.from_pem(data)
+
+
+def test_a_key_of_another_curve_has_no_id() -> None:
+    for curve in (ec.SECP384R1(), ec.SECP256K1()):
+        with pytest.raises(KeyFileError):
+            VerificationKey.of(ec.generate_private_key(curve).public_key())
 
 
 def test_what_is_public_holds_no_secret() -> None:

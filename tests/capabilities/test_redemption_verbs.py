@@ -28,6 +28,7 @@ from counterfoil.recipients import EXECUTED, NOT_DONE, UNCERTAIN
 from counterfoil.rungs import Rung
 from counterfoil.tickets import Event, State, Ticket
 from counterfoil.tokens import CAPABILITY_TYPE, ORDER_TYPE, CapabilityClaims, read_capability, sign
+from held_keys import held
 
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
@@ -191,7 +192,7 @@ async def test_T29_a_second_redemption_fails_for_every_spelling(world: World) ->
         f"{capability}=",
         f"{head}.{body}=.{signature}",
         capability + "\n",
-        sign(world.authority.keys.current, CAPABILITY_TYPE, claims_of(world, capability).model_dump()),
+        sign(held(world.authority.keys.current), CAPABILITY_TYPE, claims_of(world, capability).model_dump()),
     ]
     await world.authority.redeem(ticket.id, spellings[1])
     for text in spellings:
@@ -217,13 +218,13 @@ async def test_every_failure_of_the_capability_reads_the_same(world: World) -> N
     one, other = await approved(world), await approved(world, amount={"value": "1.00", "currency": "EUR"})
     capability, foreign = await world.authority.mint(one.id), await world.authority.mint(other.id)
     claims = claims_of(world, capability).model_dump()
-    key = world.authority.keys.current
+    key = held(world.authority.keys.current)
     attempts = [
         (one.id, foreign),
         (other.id, capability),
         ("cf_unknown", capability),
         (one.id, ""),
-        (one.id, world.authority.order((await world.authority.redeem(other.id, foreign))[0])),
+        (one.id, await world.authority.order((await world.authority.redeem(other.id, foreign))[0])),
         (one.id, sign(SigningKey.generate(), CAPABILITY_TYPE, claims)),
         (one.id, sign(key, CAPABILITY_TYPE, claims | {"jti": "never minted"})),
         (one.id, sign(key, CAPABILITY_TYPE, claims | {"sub": "other"})),
@@ -395,14 +396,14 @@ async def test_a_capability_of_a_key_that_left_the_ring_is_worth_nothing(world: 
 async def test_an_order_exists_only_while_its_ticket_is_executing(world: World) -> None:
     ticket = await approved(world)
     with pytest.raises(WrongState):
-        world.authority.order(ticket)
+        await world.authority.order(ticket)
     delivered = await world.authority.deliver(ticket.id)
     assert delivered is not None
     redeemed, order = delivered
-    assert order.split(".")[1] == world.authority.order(redeemed).split(".")[1]
+    assert order.split(".")[1] == (await world.authority.order(redeemed)).split(".")[1]
     done = await world.authority.report(ticket.id, Event.REPORT_NOT_EXECUTED, {"reason": "closed"})
     with pytest.raises(WrongState):
-        world.authority.order(done)
+        await world.authority.order(done)
 
 
 @pytest.mark.parametrize(

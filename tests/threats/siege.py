@@ -34,6 +34,7 @@ from counterfoil_server.bearer import new_token, token_digest
 from counterfoil_server.config import CapsSettings, Configuration, Settings
 from counterfoil_server.notices.messages import Message
 from counterfoil_server.testing import Page, PageClient, PageRefused, SoftwareAuthenticator, SoftwarePasskey
+from held_keys import held
 from server.verification.browser import DESKTOP
 from server.verification.browser import Person as Window
 from stories.running_desk import EXAMPLE, PATIENCE, MovableClock, RunningDesk, serving
@@ -282,7 +283,7 @@ class Siege:
             iss=parts.authority.issuer, aud=parts.authority.executor, jti=f"order-{ticket.id}", ticket=ticket.id,
             envelope=ticket.digest, redeemed_at=now, run_by=now + 300,
         )  # fmt: skip
-        order = sign(parts.authority.keys.current, ORDER_TYPE, genuine.model_dump() | claims)
+        order = sign(held(parts.authority.keys.current), ORDER_TYPE, genuine.model_dump() | claims)
         await parts.engine.submit(ticket, order)
         await parts.engine.settle()
 

@@ -28,6 +28,7 @@ from counterfoil_server.bearer import new_token
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.testing import PageRefused, SoftwareAuthenticator
+from held_keys import held
 from server.conversation.test_intake import ENVELOPE, headers
 from stories.running_desk import MovableClock
 from threats.siege import REFUSED, Prepared, Siege, besieged, refused
@@ -246,7 +247,7 @@ async def test_T30_a_capability_is_checked_in_every_claim_and_header(siege: Sieg
     genuine = await siege.approved(asked)
     claims = parse_strict(unb64(genuine.split(".")[1]))
     assert isinstance(claims, dict)
-    key, own = siege.desk.parts.authority.keys.current, SigningKey.generate()
+    key, own = held(siege.desk.parts.authority.keys.current), SigningKey.generate()
     now = siege.desk.parts.store.now()
     # Signed with the authority's own key, as if another use of it had been abused.
     forged = [
@@ -429,6 +430,6 @@ async def test_T35_passkeys_are_added_by_invitation_only_and_every_address_is_to
         version=head["version"], previous=head["previous"], person=maria["person"], name="Eve", accounts=("C-1001",),
         roles=("finance",), channels=(), secret_key=b64(bytes(32)), iat=head["now"], exp=head["now"] + DAY,
     )  # fmt: skip
-    for key in (SigningKey.generate(), siege.desk.parts.authority.keys.current):
+    for key in (SigningKey.generate(), held(siege.desk.parts.authority.keys.current)):
         with pytest.raises(RosterRefused):
             await admin.roster_append(record=sign_record(key, record))

@@ -14,7 +14,7 @@ import anyio
 
 from counterfoil.desk import Desk
 from counterfoil.errors import CounterfoilError
-from counterfoil_server import key_files
+from counterfoil_server import authority_keys, key_files
 from counterfoil_server.cli.console import counted
 from counterfoil_server.cli.first_start import SAME_USER
 from counterfoil_server.config import Configuration
@@ -93,12 +93,7 @@ def _isolation() -> Check:
 
 def files(configuration: Configuration) -> list[Check]:
     """The state folder, its files, and the keys in it."""
-    keys, checked = attempt(
-        "keys",
-        lambda: key_files.load_or_create(
-            configuration.state / "keys", roster_key=configuration.roster_key, fresh=False
-        ),
-    )
+    keys, checked = attempt("keys", lambda: authority_keys.load(configuration, fresh=False))
     if keys is not None:
         checked.says = f"complete; the authority signs with {keys.ring.current.id[:12]}…"
     return [*_modes(configuration.state), checked, _ledger(configuration)]
@@ -132,7 +127,7 @@ async def _seal_anew(configuration: Configuration) -> None:
     from counterfoil_server.store.sealer import Sealer
 
     state = configuration.state
-    keys = key_files.load_or_create(state / "keys", roster_key=configuration.roster_key, fresh=False)
+    keys = authority_keys.load(configuration, fresh=False)
     async with SQLiteStore.open(state / DATABASE, log_key=keys.secrets.log) as store:
         signer = await log_signer(store, keys, configuration)
         log_publishing.set_aside(configuration, store.now())

@@ -19,7 +19,7 @@ from pydantic import Field
 from counterfoil import tokens
 from counterfoil.authority import Authority
 from counterfoil.canonical import parse_strict
-from counterfoil.errors import CapabilityRefused, CounterfoilError, StoreFailed, WrongState
+from counterfoil.errors import CapabilityRefused, CounterfoilError, SignerFailed, StoreFailed, WrongState
 from counterfoil.store import Principal
 from counterfoil.tickets import State, Ticket
 from counterfoil.values import Frozen
@@ -197,6 +197,10 @@ class RedeemTool:
             ticket, order = await self._authority.redeem(given.ticket, given.capability, presenter=principal.id)
         except StoreFailed:
             raise
+        except SignerFailed as error:
+            # The ticket is claimed; the execution layer asks for its order again.
+            logger.error("The order of %s could not be signed yet: %s", given.ticket, error)
+            return
         except CounterfoilError:
             raise CapabilityRefused() from None
         try:

@@ -2,18 +2,21 @@
 
 The dispatcher has no power of its own: it calls the authority's door and the executor. It wakes when a decision was
 made, and looks by itself every second for holds that ended, tickets that expired, and work that a crash left behind.
+
+Who signs for the authority may be a service that fails. Then nothing more is claimed; orders of what was claimed are
+asked for at each look, until one is signed or its time is over, which ends the ticket as not executed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Protocol
 
 from counterfoil.authority import Authority
-from counterfoil.errors import CounterfoilError, StoreFailed, TamperDetected, WrongState
+from counterfoil.errors import CounterfoilError, SignerFailed, StoreFailed, TamperDetected, WrongState
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.execution.executor import Executor
 
@@ -133,6 +136,12 @@ class Dispatcher:
         self._looks += 1
         store = self._authority.store
         await store.expire_due()
+        if self._looks % SETTLE_EVERY == 0:
+            await self.settle()
+        elif self._authority.unsigned:
+            found = [await store.ticket(name) for name in sorted(self._authority.unsigned)]
+            if failed := await self._run_redeemed([ticket for ticket in found if ticket is not None]):
+                raise failed
         # Those that cannot be redeemed now, as in a suspended scope, must not take the place of those that can.
         ready = await store.ready(self._ready_at_once + len(self._not_before))
         waiting = {ticket.id for ticket in ready}
@@ -140,24 +149,46 @@ class Dispatcher:
         for ticket in ready:
             if self._not_before.get(ticket.id, 0) <= self._looks:
                 await self._redeem(ticket)
-        if self._looks % SETTLE_EVERY == 0:
-            await self.settle()
 
     async def settle(self) -> None:
         """Run redeemed orders that nobody runs, tell outcomes that could not be told, ask about unknown ones."""
         store = self._authority.store
-        for ticket in await store.tickets(states=(State.EXECUTING,), limit=100_000):
-            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:
-                await self._engine.submit(ticket, self._authority.order(ticket))
-            else:
-                await self._attempt(self._executor.recover(ticket), ticket)
+        failed = await self._run_redeemed(await store.tickets(states=(State.EXECUTING,), limit=100_000))
         for ticket in await store.tickets(states=(State.UNKNOWN,), limit=SETTLED_AT_ONCE):
             await self._attempt(self._executor.recover(ticket), ticket)
+        if failed is not None:
+            raise failed
+
+    async def _run_redeemed(self, tickets: Iterable[Ticket]) -> SignerFailed | None:
+        """Have an order signed and run for each of them that nobody has started; answers why that failed, if it did.
+
+        A signer that failed is not asked for the others: each would wait as long. Those whose time is over end.
+        """
+        failed: SignerFailed | None = None
+        for ticket in tickets:
+            if ticket.state is not State.EXECUTING:
+                self._authority.unsigned.discard(ticket.id)
+            elif self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:
+                await self._attempt(self._executor.recover(ticket), ticket)
+            else:
+                failed = failed or await self._run_again(ticket)
+                if failed is not None and self._authority.too_late(ticket):
+                    await self._attempt(self._executor.give_up(ticket, failed), ticket)
+        return failed
+
+    async def _run_again(self, ticket: Ticket) -> SignerFailed | None:
+        """Sign an order and hand it over; answers why none could be signed."""
+        try:
+            order = await self._authority.order(ticket)
+        except SignerFailed as error:
+            return error
+        await self._engine.submit(ticket, order)
+        return None
 
     async def _redeem(self, ticket: Ticket) -> None:
         try:
             delivered = await self._authority.deliver(ticket.id)
-        except StoreFailed:
+        except (StoreFailed, SignerFailed):
             raise
         except WrongState:
             return

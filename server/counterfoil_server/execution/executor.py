@@ -349,6 +349,19 @@ class Executor:
             self.ledger.finish, issuer=self.issuer, ticket=ticket, event=event.value, outcome=text, at=self.store.now()
         )
 
+    async def give_up(self, ticket: Ticket, why: CounterfoilError) -> None:
+        """End a redeemed ticket for which no order could be signed in time, unless its effect was started all the same.
+
+        It is here that this is known for sure: while the ticket is looked at, no order of it is run.
+        """
+        with self._alone(ticket.id) as alone:
+            if alone and await asyncio.to_thread(self.ledger.effect, self.issuer, ticket.id) is None:
+                reason: dict[str, object] = {
+                    "reason": f"No order could be signed in time. {why.happened}",
+                    "code": why.code,
+                }
+                await self._report(ticket.id, Event.REPORT_NOT_EXECUTED, reason)
+
     # After a crash, or a disk that was full ---------------------------------------------------------------------------
 
     async def recover(self, ticket: Ticket) -> None:

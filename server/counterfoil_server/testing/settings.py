@@ -13,7 +13,7 @@ from counterfoil.errors import SettingsError
 from counterfoil_server import config
 from counterfoil_server.config import Configuration, Settings
 
-OWN = ("desk", "policy", "state", "roster_key", "public_url", "host", "port", "allowed_hosts", "issuer", "smtp")
+OWN = ("desk", "policy", "state", "roster_key", "public_url", "host", "port", "allowed_hosts", "issuer", "smtp", "keys")
 """What a test cannot set: it follows from what is opened, or is the harness's own."""
 
 
@@ -43,6 +43,7 @@ def configured(
     own: dict[str, object] = {
         "state": str(folder / "state"), "roster_key": str(folder / "roster-key.pem"), "host": "127.0.0.1", "port": 0,
         "public_url": "http://localhost", "allowed_hosts": [], "issuer": None, "smtp": None,
+        "keys": {},
     }  # fmt: skip
     if policy is not None:
         own["policy"] = str(_policy_file(policy, folder))

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,9 +207,14 @@ class Office:
         lines = ['desk = "desk:desk"', 'policy = "policy.cedar"', f'public_url = "{self.public_url}"', *more]
         self.write("counterfoil.toml", "\n".join(lines) + "\n")
 
-    def run(self, *arguments: str, width: int = 80, typed: str = "", **environment: str) -> Ran:
-        """Run the program to its end."""
-        ran = self.program.run(list(arguments), self.folder, _environment(width, environment), typed)
+    def run(
+        self, *arguments: str, width: int = 80, typed: str = "", secrets: Mapping[str, str] | None = None,
+        **environment: str,
+    ) -> Ran:  # fmt: skip
+        """Run the program to its end. ``secrets`` are in its environment as well."""
+        ran = self.program.run(
+            list(arguments), self.folder, _environment(width, environment | dict(secrets or {})), typed
+        )
         assert "Traceback" not in ran.err, ran.err
         return ran
 

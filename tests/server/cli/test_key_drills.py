@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
-import httpx2
 import pytest
-from starlette.applications import Starlette
 
 from counterfoil import leaves
-from counterfoil.authority import Requester
-from counterfoil.canonical import canonical
 from counterfoil.errors import CounterfoilError, RosterRefused
 from counterfoil.keys import SigningKey
-from counterfoil.recipients import APPROVE
 from counterfoil.roster import Invitation, secret_key_of, sign_record
 from counterfoil.testing import Asked, OpenDesk, ToolRefused, money, open_desk
 from counterfoil.tickets import State
-from counterfoil_server import config
-from counterfoil_server.app import Parts, open_parts
+from counterfoil_server.app import Parts
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Invited
-from counterfoil_server.notices.transports import Mailbox
-from counterfoil_server.testing import PageClient, PageRefused, SoftwareAuthenticator
+from counterfoil_server.testing import PageRefused
 from docs.steps import steps
 from server.cli.office import DESK, Office, Ran
+from server.cli.stopped_desk import Stopped, paid
 from server.keys import thief
 
 PAGE = "how-to/keys.md"
@@ -39,12 +30,6 @@ def follow(office: Office, heading: str, **names: str) -> list[Ran]:
     ran = [office.run(*arguments, width=200) for arguments in steps(PAGE, heading, **names)]
     assert [each.code for each in ran] == [0] * len(ran), ran
     return ran
-
-
-def paid(office: Office) -> int:
-    """How many payments there were."""
-    file = office.folder / "paid.txt"
-    return len(file.read_text().splitlines()) if file.exists() else 0
 
 
 # The authority's key --------------------------------------------------------------------------------------------------
@@ -97,48 +82,6 @@ async def test_drill_the_authority_key_is_stolen(office: Office) -> None:
 
 
 # The roster's key -----------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Stopped:
-    """The desk without a server: its parts, and everybody's browsers."""
-
-    office: Office
-    authenticators: dict[str, SoftwareAuthenticator]
-
-    @asynccontextmanager
-    async def parts(self) -> AsyncIterator[Parts]:
-        async with open_parts(config.load(self.office.folder / "counterfoil.toml"), transport=Mailbox()) as parts:
-            yield parts
-
-    @asynccontextmanager
-    async def browser(self, parts: Parts, name: str) -> AsyncIterator[PageClient]:
-        transport = httpx2.ASGITransport(app=Starlette(routes=parts.verification.routes()))
-        authenticator = self.authenticators.setdefault(name, SoftwareAuthenticator())
-        async with PageClient(self.office.public_url, authenticator, transport) as client:
-            yield client
-
-    async def enrol(self, parts: Parts, name: str, url: str) -> None:
-        async with self.browser(parts, name) as client:
-            await client.enrol(url)
-
-    async def pays(self, parts: Parts, name: str, amount: str) -> State:
-        """Ask for a payment from A-1, let somebody approve it, and carry it out; answers where it ends."""
-        arguments = {"account": "A-1", "amount": {"value": amount, "currency": "EUR"}}
-        ticket = await parts.authority.request(Requester("bot"), "pay", canonical(arguments))
-        links = [notice for notice in await parts.store.notices(ticket.id) if notice.kind == APPROVE]
-        for notice in links:
-            url = (await parts.verification.make_link(notice)).url or ""
-            async with self.browser(parts, name) as client:
-                try:
-                    await client.open_and_decide(url, "approve", parts.authority.match_code(ticket.id))
-                except PageRefused:
-                    continue
-        await parts.dispatcher.look()
-        await parts.engine.settle()
-        found = await parts.store.ticket(ticket.id)
-        assert found is not None
-        return found.state
 
 
 async def forge(parts: Parts, key: SigningKey, person: str, secret: bytes) -> str:

@@ -19,6 +19,7 @@ from counterfoil.leaves import ROSTER, administered
 from counterfoil.tickets import State, Ticket, envelope_digest
 from counterfoil.tokens import OrderClaims
 from counterfoil_server.execution.ledger import Ledger
+from held_keys import held
 from server.execution.workshop import Workshop
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +51,7 @@ def forged(workshop: Workshop, ticket: Ticket, key: SigningKey | None = None, /,
         redeemed_at=workshop.store.now(),
         run_by=workshop.store.now() + 60,
     ).model_dump()
-    return tokens.sign(key or workshop.stolen_ring.current, tokens.ORDER_TYPE, claims | changes)
+    return tokens.sign(key or held(workshop.stolen_ring.current), tokens.ORDER_TYPE, claims | changes)
 
 
 async def test_an_order_is_executed_once_and_its_receipt_is_recorded(workshop: Workshop) -> None:

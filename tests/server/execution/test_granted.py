@@ -11,6 +11,7 @@ import pytest
 from counterfoil import tokens
 from counterfoil.authority import Requester
 from counterfoil.tickets import GRANT_LIFE, Envelope, State, Ticket, envelope_digest
+from held_keys import held
 from server.execution.workshop import Workshop
 
 
@@ -94,7 +95,7 @@ def stored(workshop: Workshop, ticket: Ticket, forged: Envelope) -> str:
         iss=workshop.authority.issuer, aud=workshop.executor.name, jti=f"order-{ticket.id}", ticket=ticket.id,
         envelope=envelope_digest(body), redeemed_at=ticket.redeemed_at or 0, run_by=(ticket.redeemed_at or 0) + 300,
     )  # fmt: skip
-    return tokens.sign(workshop.stolen_ring.current, tokens.ORDER_TYPE, claims.model_dump())
+    return tokens.sign(held(workshop.stolen_ring.current), tokens.ORDER_TYPE, claims.model_dump())
 
 
 async def test_a_grant_that_this_executor_never_carried_out_is_worth_nothing(workshop: Workshop) -> None:

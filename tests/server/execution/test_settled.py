@@ -48,7 +48,7 @@ async def test_a_settled_ticket_is_not_run_by_its_old_order_nor_by_a_new_one(wor
     known = await settled(workshop, ticket, found)
     assert known.state.value == found
     with pytest.raises(WrongState):
-        workshop.authority.order(known)
+        await workshop.authority.order(known)
     for again in (order, forged(workshop, known)):
         for executor in (workshop.executor, workshop.new_executor()):
             with suppress(CounterfoilError):

@@ -6,8 +6,11 @@ import httpx2
 import pytest
 
 from counterfoil.canonical import parse_strict, unb64
+from counterfoil.keys import KeyRing, SigningKey
 from counterfoil.testing import Asked, OpenDesk, Person, ToolRefused, money
 from counterfoil.tickets import Ticket
+from held_keys import held
+from remote_key import RemoteKey
 from server.keys import thief
 from server.testing.gym import Gym
 
@@ -75,7 +78,7 @@ async def test_an_order_from_before_one_rotation_is_run_and_from_before_two_is_n
 
 
 async def test_an_order_of_a_revoked_key_is_not_run_whoever_signed_it(desk: OpenDesk, ada: Person, gym: Gym) -> None:
-    stolen = desk.parts.authority.keys.current
+    stolen = held(desk.parts.authority.keys.current)
     first, order = await redeemed(desk, ada, "M-1")
     await desk.administer("keys_revoke", key=stolen.id)
     assert await thief.hands_over(desk, first, order) == "not_executed"
@@ -128,6 +131,32 @@ async def test_access_that_was_opened_with_it_ends_and_what_was_done_is_counted(
     assert (await desk.settled(done)).state == "executed"
     answer = await desk.administer("keys_revoke", key=desk.parts.authority.keys.current.id)
     assert (answer["grants"], answer["done"]) == (1, 2)
+
+
+async def test_a_collected_request_whose_order_cannot_be_signed_is_under_way_and_then_done(
+    desk: OpenDesk, ada: Person, gym: Gym
+) -> None:
+    remote = RemoteKey()
+    desk.parts.authority.keys = KeyRing(remote, SigningKey.generate())
+    asked, capability = await open_locker(desk, ada)
+    remote.answers = ["fails"]
+    assert (await desk.ai.redeem(asked, capability))["status"] in ("executing", "executed")
+    assert (await desk.settled(asked)).state == "executed"
+    assert remote.answers == []
+    assert list(gym.done) == [asked.ticket]
+
+
+async def test_while_nobody_signs_the_ai_is_handed_no_capability_and_told_nothing_else(
+    desk: OpenDesk, ada: Person
+) -> None:
+    remote = RemoteKey(["fails"])
+    desk.parts.authority.keys = KeyRing(remote, SigningKey.generate())
+    asked = await desk.ai.request("open_locker", account="M-1")
+    await ada.approves(asked)
+    waiting = await desk.ai.status(asked)
+    assert (waiting["status"], "capability" in waiting.values) == ("approved", False)
+    assert "vault.internal" not in waiting.words + str(waiting.values)
+    assert (await desk.ai.redeem(asked, (await desk.ai.status(asked))["capability"]))["status"] == "executed"
 
 
 def key_of(capability: str) -> str:

@@ -14,6 +14,7 @@ from counterfoil.keys import VerificationKey
 from counterfoil.testing import OpenDesk, open_desk
 from counterfoil.tokens import ORDER_TYPE, sign
 from counterfoil_server.published_keys import PATH, PublishedKeys
+from held_keys import held
 from server.testing.gym import POLICY, Gym, gym_desk
 
 
@@ -35,14 +36,14 @@ async def test_the_ring_is_published_as_public_keys_only(desk: OpenDesk) -> None
     assert answer.headers["x-content-type-options"] == "nosniff"
     ring = desk.parts.authority.keys
     assert set(answer.json()) == {"keys"}
-    for found, held in zip(answer.json()["keys"], (ring.current, ring.next), strict=True):
+    for found, kept in zip(answer.json()["keys"], (ring.current, ring.next), strict=True):
         assert set(found) == {"kty", "crv", "x", "y", "kid", "alg", "use"}
         assert (found["kty"], found["crv"], found["alg"], found["use"]) == ("EC", "P-256", "ES256", "sig")
-        assert found["kid"] == held.id == VerificationKey.from_jwk(found).id
+        assert found["kid"] == kept.id == VerificationKey.from_jwk(found).id
 
 
 async def test_a_library_that_knows_nothing_of_ours_verifies_a_token_with_it(desk: OpenDesk) -> None:
-    token = sign(desk.parts.authority.keys.current, ORDER_TYPE, {"ticket": "cf_1"})
+    token = sign(held(desk.parts.authority.keys.current), ORDER_TYPE, {"ticket": "cf_1"})
     keys = KeySet.import_key_set({"keys": await published(desk)})  # type: ignore[typeddict-item]
     assert jws.deserialize_compact(token, keys, algorithms=["ES256"]).payload == b'{"ticket":"cf_1"}'
 
