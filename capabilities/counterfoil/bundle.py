@@ -22,7 +22,7 @@ from pydantic import Field, ValidationError
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty
 from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.checkpoints import WITNESS, NoteKey
+from counterfoil.checkpoints import WITNESS, FormerKey, NoteKey
 from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
 from counterfoil.keys import Signer, VerificationKey
 from counterfoil.roster import RosterTrust
@@ -156,6 +156,13 @@ async def attest(key: Signer, contents: Contents, *, issuer: str, ticket: str, n
     return Bundle(contents=contents, attestation=await tokens.issue(key, BUNDLE_TYPE, claims.model_dump()))
 
 
+class FormerLogKey(Frozen):
+    """A verifier key that the log had before, and the size up to which its checkpoints count."""
+
+    key: str
+    size: Annotated[int, Field(ge=0)]
+
+
 class TrustFile(Frozen):
     """What a verifier brings itself, as a file. Keys are public JWKs; ``party`` and ``origins`` are the passkeys'."""
 
@@ -174,6 +181,7 @@ class TrustFile(Frozen):
     """The verifier keys of witnesses of the log."""
     quorum: Annotated[int, Field(ge=0)] = 0
     """How many of them must have cosigned a checkpoint."""
+    former_log_keys: Annotated[tuple[FormerLogKey, ...], Field(max_length=100)] = ()
 
 
 @dataclass(frozen=True)
@@ -188,6 +196,8 @@ class Trust:
     log: NoteKey | None
     witnesses: tuple[NoteKey, ...] = ()
     quorum: int = 0
+    former: tuple[FormerKey, ...] = ()
+    """The keys that the log had before, each as far as it counts."""
 
     @staticmethod
     def from_bytes(body: bytes) -> Trust:
@@ -200,9 +210,10 @@ class Trust:
             executors=frozenset(file.executors),
             roster=roster,
             authority_keys=_keys(file.authority_keys),
-            log=_log(file.log_key),
+            log=_log_key(file.log_key) if file.log_key is not None else None,
             witnesses=_witnesses(file),
             quorum=file.quorum,
+            former=tuple(FormerKey(_log_key(each.key), each.size) for each in file.former_log_keys),
         )
 
 
@@ -214,9 +225,9 @@ def _keys(values: tuple[dict[str, str], ...]) -> dict[str, VerificationKey]:
     return {key.id: key for key in found}
 
 
-def _log(text: str | None) -> NoteKey | None:
+def _log_key(text: str) -> NoteKey:
     try:
-        return NoteKey.from_text(text) if text is not None else None
+        return NoteKey.from_text(text)
     except KeyFileError:
         raise EvidenceRefused("The log's key in the trust file cannot be read.") from None
 

@@ -83,6 +83,15 @@ class NoteSigner:
 
 
 @dataclass(frozen=True)
+class FormerKey:
+    """A key that a log had before its present one. It counts for checkpoints of up to ``size`` leaves: what somebody
+    signs with it later, of a log that went on under another key, is not believed."""
+
+    key: NoteKey
+    size: int
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """The root of a log's tree at a size. ``note`` is the whole signed text it was read from."""
 
@@ -101,6 +110,13 @@ def sign_checkpoint(signer: NoteSigner, size: int, root: bytes) -> str:
     """The checkpoint as a signed note. The log's origin is its key's name."""
     body = f"{signer.key.name}\n{size}\n{to_base64(root)}\n"
     return f"{body}\n{_line(signer.key, signer.private.sign(body.encode()))}"
+
+
+def hand_over(checkpoint: Checkpoint, to: NoteSigner) -> str:
+    """The note of the checkpoint, signed by another key of the same log as well; ``ValueError`` for one of another."""
+    if to.key.name != checkpoint.origin:
+        raise ValueError("a log's keys have the log's name")
+    return f"{checkpoint.note}{_line(to.key, to.private.sign(checkpoint.body.encode()))}"
 
 
 def cosign(signer: NoteSigner, checkpoint: Checkpoint, at: int) -> str:
@@ -160,7 +176,23 @@ def write_proof(index: int, path: Sequence[bytes], note: str) -> str:
     return f"{PROOF}\nindex {index}\n{hashes}\n{note}"
 
 
-def check_proof(proof: str, body: bytes, log: NoteKey) -> tuple[int, Checkpoint]:
+def read_as_of_then(note: str, log: NoteKey, former: Sequence[FormerKey]) -> Checkpoint:
+    """The checkpoint, signed by the log's key or, as far as it counts, by one that the log had before; raises
+    :class:`ProofRefused`."""
+    try:
+        return read_checkpoint(note, log)
+    except ProofRefused as refusal:
+        for each in former:
+            try:
+                found = read_checkpoint(note, each.key)
+            except ProofRefused:
+                continue
+            if found.size <= each.size:
+                return found
+        raise refusal from None
+
+
+def check_proof(proof: str, body: bytes, log: NoteKey, former: Sequence[FormerKey] = ()) -> tuple[int, Checkpoint]:
     """The index of the leaf with these bytes and the checkpoint it is under; raises :class:`ProofRefused`."""
     head, gap, note = proof.partition("\n\n")
     lines = head.split("\n")
@@ -172,7 +204,7 @@ def check_proof(proof: str, body: bytes, log: NoteKey) -> tuple[int, Checkpoint]
     path = [from_base64(line) for line in lines[2:]]
     if word != "index" or not SIZE.fullmatch(number) or len(path) > MAX_LINES:
         raise ProofRefused("This is no proof of inclusion.")
-    checkpoint = read_checkpoint(note, log)
+    checkpoint = read_as_of_then(note, log, former)
     check_inclusion(leaf_hash(body), int(number), checkpoint.size, [each or b"" for each in path], checkpoint.root)
     return int(number), checkpoint
 

@@ -28,7 +28,7 @@ from counterfoil.bundle import BundledLeaf, Trust
 from counterfoil.canonical import b64, canonical, digest, parse_strict, unb64
 from counterfoil.checkpoints import read_checkpoint
 from counterfoil.errors import BadJSON, FeedRefused, ProofRefused
-from counterfoil.keys import SigningKey
+from counterfoil.keys import Signer
 from counterfoil.leaves import ROSTER
 from counterfoil.log import opens
 from counterfoil.scopes import is_final
@@ -186,18 +186,19 @@ def read_page(body: bytes, *, position: Position, trust: Trust, not_before: int 
     return Reading(heard, after, at, after.size == checkpoint.size)
 
 
-def write_page(
-    key: SigningKey, *, issuer: str, first: int, leaves: Sequence[BundledLeaf], consistency: Sequence[bytes],
+async def write_page(
+    key: Signer, *, issuer: str, first: int, leaves: Sequence[BundledLeaf], consistency: Sequence[bytes],
     checkpoint: str, now: int,
 ) -> bytes:  # fmt: skip
-    """A page, as the authority hands it out. ``leaves`` bring their openings where they are :data:`OPENED`."""
+    """A page, as the authority hands it out. ``leaves`` bring their openings where they are :data:`OPENED`. Raises
+    :class:`SignerFailed`."""
     claims = FeedStatement(iss=issuer, checkpoint=_digest(checkpoint), iat=now)
     page = FeedPage(
         first=first,
         leaves=tuple(leaves),
         consistency=tuple(map(b64, consistency)),
         checkpoint=checkpoint,
-        statement=tokens.sign(key, FEED_TYPE, claims.model_dump()),
+        statement=await tokens.issue(key, FEED_TYPE, claims.model_dump()),
     )
     return canonical(page.model_dump(mode="json"))
 

@@ -20,6 +20,9 @@ KEYS = "keys"
 ROSTER_KEY = "roster_key"
 """The event of a change of the key that signs the roster."""
 
+LOG_KEY = "log_key"
+"""The event of a change of the key that seals the log; it names the new one, and is sealed by the old one."""
+
 STATEMENT = "statement"
 """The event of a person's decision: a ticket has as many such leaves as statements."""
 

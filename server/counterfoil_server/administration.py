@@ -7,12 +7,12 @@ use them; the socket has the folder's rights.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from counterfoil import leaves, roster, tokens
 from counterfoil.authority import Authority
-from counterfoil.checkpoints import NoteKey
+from counterfoil.checkpoints import FormerKey, NoteKey
 from counterfoil.errors import BadArguments, CounterfoilError, KeysElsewhere, RosterRefused, TamperDetected, UnknownName
 from counterfoil.evidence import met_but_for_time
 from counterfoil.key_verbs import Keep, RevokedKey
@@ -35,7 +35,7 @@ VERBS = frozenset(
     {
         "tickets_list", "tickets_show", "tickets_ask", "revoke", "suspend", "resume", "suspensions", "people_list",
         "roster_head", "roster_append", "delegates_list", "principals_add", "principals_list", "principals_disable",
-        "notices_list", "calls_list", "doctor", "keys_list", "keys_rotate", "keys_revoke",
+        "notices_list", "calls_list", "doctor", "keys_list", "keys_log", "keys_rotate", "keys_revoke",
         "openssh_files",
         "evidence_bundle", "evidence_trust",
     }
@@ -64,8 +64,8 @@ class Administration:
     ``keep_ring`` makes a changed ring of the authority's keys durable, and ``change_keys`` says what to do where only
     others can; ``audit`` is who looks through the log, made
     when somebody asks; ``read_policy`` reads the policy's file; ``prove_leaf`` proves that a leaf is on the log, whose
-    key is ``log_key``; ``retention`` is who deletes, made likewise; ``publisher`` is who brings checkpoints to others,
-    if anybody."""
+    key is ``log_key``, after ``former_log_keys``; ``retention`` is who deletes, made likewise;
+    ``publisher`` is who brings checkpoints to others, if anybody."""
 
     def __init__(
         self,
@@ -83,6 +83,7 @@ class Administration:
         log_key: NoteKey,
         retention: Callable[[], Retention],
         publisher: Publisher | None = None,
+        former_log_keys: Sequence[FormerKey] = (),
     ) -> None:
         self._authority = authority
         self._verify_log = verify_log
@@ -97,6 +98,7 @@ class Administration:
         self._log_key = log_key
         self._retention = retention
         self._publisher = publisher
+        self._former_log_keys = former_log_keys
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
@@ -185,10 +187,10 @@ class Administration:
         """What an auditor of this desk has to bring."""
         from counterfoil_server import proving
 
-        publisher = self._publisher
+        publisher, former = self._publisher, self._former_log_keys
         if publisher is None:
-            return await proving.trust(self._authority, self._log_key)
-        return await proving.trust(self._authority, self._log_key, publisher.witnesses, publisher.quorum)
+            return await proving.trust(self._authority, self._log_key, former=former)
+        return await proving.trust(self._authority, self._log_key, publisher.witnesses, publisher.quorum, former=former)
 
     async def _known_ticket(self, ticket: str) -> Ticket:
         found = await self._authority.store.ticket(ticket)
@@ -288,6 +290,13 @@ class Administration:
         return [
             {"place": place, "key": key.id, "stopped": stopped.get(f"key:{key.id}")} for place, key in places.items()
         ]
+
+    async def keys_log(self) -> list[JSONObject]:
+        """The verifier key that seals the log, and those before it that count as far as their ``size``."""
+        former = [
+            {"place": "log, before", "key": each.key.to_text(), "size": each.size} for each in self._former_log_keys
+        ]
+        return [{"place": "log", "key": self._log_key.to_text(), "size": None}, *former]
 
     async def keys_rotate(self) -> JSONObject:
         """The next key signs from now on; answers the id of the key in each place."""

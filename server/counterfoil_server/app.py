@@ -34,7 +34,7 @@ from counterfoil.keys import KeyRing
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps
 from counterfoil.tickets import Event
-from counterfoil_server import admin_socket, authority_keys, key_files, private_socket, published_keys
+from counterfoil_server import admin_socket, authority_keys, key_files, log_keys, private_socket, published_keys
 from counterfoil_server.administration import Administration
 from counterfoil_server.config import Configuration, RetentionSettings
 from counterfoil_server.conversation import Conversation
@@ -154,6 +154,7 @@ async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: C
     The log keeps the name that it had first, whatever the settings say later.
     """
     signer = await log_signer(store, keys, configuration)
+    await log_keys.adopt(store, signer, configuration.state / key_files.CHECKPOINT)
     return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
 
 
@@ -302,6 +303,7 @@ def _wire(
         log_key=sealer.key,
         retention=retention,
         publisher=publisher,
+        former_log_keys=key_files.former_log_keys(configuration.state / "keys"),
     )
     return Parts(
         configuration,

@@ -4,10 +4,9 @@ An administrator may have the authority's ring replaced (:func:`keep_ring`), one
 is in the ring's files at every moment, under its old place or its new one.
 
 In the state folder's ``keys``: the authority's ring (``authority-current.pem``, ``-next``, ``-previous``; unless it is
-kept elsewhere, ``authority_keys.py``), one secret
-from which the keys for deduplication, match codes, locators and the log's chain are derived, the key that seals the log
-(``log.pem``), and ``trust.json`` with the roster's public keys. The roster's private key lies elsewhere: serving
-processes never read it.
+kept elsewhere, ``authority_keys.py``), one secret from which the keys for deduplication, match codes, locators and the
+log's chain are derived, the key that seals the log (``log.pem``) and those that did before it, and ``trust.json`` with
+the roster's public keys. The roster's private key lies elsewhere: serving processes never read it.
 
 A state folder that has a database but lacks a key is refused: a fresh key would make every old record unverifiable.
 """
@@ -17,6 +16,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from counterfoil.authority import Secrets
+from counterfoil.checkpoints import FormerKey, NoteKey
 from counterfoil.errors import KeyFileError, KeysElsewhere, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
 from counterfoil.roster import LastRecord
@@ -34,6 +35,9 @@ SECRET_LENGTH = 32
 TRUST = "trust.json"
 LAST = "last_record"
 """In the entry of a roster key that was replaced: the number and digest of the last record that it counts for."""
+
+LOG, LOG_NEXT, LOG_FORMER = "log.pem", "log-next.pem", "log-former.json"
+"""The key that seals the log; another one while it is about to; the public keys that did before."""
 
 CHECKPOINT = "checkpoint"
 """The file in the state folder with the log's newest checkpoint."""
@@ -99,9 +103,40 @@ def _ring(folder: Path) -> KeyRing:
 def _log_key(folder: Path) -> Ed25519PrivateKey:
     """Read the log's key. A folder of a version that sealed nothing gets one; that nothing was sealed is checked when
     the log is opened."""
-    path = folder / "log.pem"
+    path = folder / LOG
     if not path.exists() and not (folder.parent / CHECKPOINT).exists():
         write_private(path, _log_pem())
+    return _read_log_key(path)
+
+
+def next_log_key(folder: Path) -> Ed25519PrivateKey:
+    """The key that is to seal the log, made if it is not there yet: one that was interrupted goes on with it."""
+    path = folder / LOG_NEXT
+    if not path.exists():
+        write_private(path, _log_pem())
+    return _read_log_key(path)
+
+
+def keep_log_key(folder: Path, former: Sequence[FormerKey]) -> None:
+    """Let the next key be the one that seals, with these before it. Raises OSError."""
+    entries = [{"key": each.key.to_text(), "size": each.size} for each in former]
+    replace_private(folder / LOG_FORMER, json.dumps(entries, indent=2).encode())
+    _move(folder / LOG_NEXT, folder / LOG)
+
+
+def former_log_keys(folder: Path) -> tuple[FormerKey, ...]:
+    """The keys that the log had before and that count as far as they go; raises :class:`KeyFileError`."""
+    path = folder / LOG_FORMER
+    if not path.exists():
+        return ()
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        return tuple(FormerKey(NoteKey.from_text(each["key"]), int(each["size"])) for each in entries)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise KeyFileError(f"The file {path} with the log's former keys is damaged.") from None
+
+
+def _read_log_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(read_private(path), password=None)
     except (ValueError, TypeError):
@@ -167,7 +202,7 @@ def replace_roster_key(folder: Path, fresh: VerificationKey, last: LastRecord) -
         for name, key in keys.items()
     ]
     try:
-        _replace_private(folder / TRUST, _trust_file([*entries, {**fresh.to_jwk()}]))
+        replace_private(folder / TRUST, _trust_file([*entries, {**fresh.to_jwk()}]))
     except OSError as error:
         raise StoreFailed(f"{folder / TRUST} could not be written: {error.strerror}. Nothing has changed.") from None
 
@@ -192,7 +227,7 @@ def keep_ring(folder: Path, ring: KeyRing) -> None:
         for place, key in ring.places.items():
             if not isinstance(key, SigningKey):
                 raise KeysElsewhere()
-            _replace_private(folder / f"authority-{place}.pem", key.to_pem())
+            replace_private(folder / f"authority-{place}.pem", key.to_pem())
     except OSError as error:
         raise StoreFailed(
             f"The key files in {folder} could not be written: {error.strerror}. The former keys go on.",
@@ -200,10 +235,15 @@ def keep_ring(folder: Path, ring: KeyRing) -> None:
         ) from None
 
 
-def _replace_private(path: Path, content: bytes) -> None:
+def replace_private(path: Path, content: bytes) -> None:
+    """Put the content in the file's place, durably; the old one is there until the new one is. Raises OSError."""
     fresh = path.with_suffix(".new")
     fresh.unlink(missing_ok=True)  # of a process that ended here
     write_private(fresh, content)
+    _move(fresh, path)
+
+
+def _move(fresh: Path, path: Path) -> None:
     fresh.replace(path)
     descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -219,8 +259,8 @@ def _create_ring(folder: Path) -> None:
 
 
 def _create(folder: Path, roster_key: Path) -> None:
-    if not (folder / "log.pem").exists():
-        write_private(folder / "log.pem", _log_pem())
+    if not (folder / LOG).exists():
+        write_private(folder / LOG, _log_pem())
     if not (folder / "secret").exists():
         write_private(folder / "secret", secrets.token_bytes(SECRET_LENGTH))
     if not (folder / TRUST).exists():

@@ -16,6 +16,7 @@ from counterfoil.bundle import (
     SETTLEMENT,
     BundledLeaf,
     Contents,
+    FormerLogKey,
     LeafProof,
     PolicyText,
     RosterRecords,
@@ -27,7 +28,7 @@ from counterfoil.bundle import (
 )
 from counterfoil.canonical import canonical, parse_strict
 from counterfoil.cedar_schema import cedar_schema
-from counterfoil.checkpoints import NoteKey
+from counterfoil.checkpoints import FormerKey, NoteKey
 from counterfoil.display import display, display_digest
 from counterfoil.errors import BadJSON, CounterfoilError, EvidenceRefused, StatementRefused, UnknownName
 from counterfoil.judgement import Judge, signed_statement
@@ -139,10 +140,15 @@ def _indices(part: TicketEvidence) -> Iterator[int]:
 
 
 async def trust(
-    authority: Authority, log_key: NoteKey, witnesses: Sequence[NoteKey] = (), quorum: int = 0
+    authority: Authority,
+    log_key: NoteKey,
+    witnesses: Sequence[NoteKey] = (),
+    quorum: int = 0,
+    *,
+    former: Sequence[FormerKey] = (),
 ) -> JSONObject:
     """What an auditor of this desk has to bring: its public keys, names and the roster's version, as a trust file.
-    ``quorum``: how many of the log's ``witnesses`` must have cosigned."""
+    ``quorum``: how many of the log's ``witnesses`` must have cosigned; ``former``: the keys that it had before."""
     version = (await authority.judge.roster()).version
     known = authority.judge.trust
     return TrustFile(
@@ -156,6 +162,7 @@ async def trust(
         log_key=log_key.to_text(),
         witnesses=tuple(key.to_text() for key in witnesses),
         quorum=quorum,
+        former_log_keys=tuple(FormerLogKey(key=each.key.to_text(), size=each.size) for each in former),
     ).model_dump(mode="json")
 
 

@@ -11,11 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterfoil.checkpoints import (
     LOG,
     WITNESS,
+    FormerKey,
     NoteKey,
     NoteSigner,
     check_proof,
     cosign,
     cosigned_at,
+    hand_over,
+    read_as_of_then,
     read_checkpoint,
     sign_checkpoint,
     write_proof,
@@ -50,6 +53,27 @@ def test_a_key_has_one_text() -> None:
     for name in ("", "a b", "a+b", "a\nb"):
         with pytest.raises(ValueError, match="name"):
             NoteSigner.of(name, LOG, SIGNER.private)
+
+
+def test_a_checkpoint_that_is_handed_over_is_one_of_both_keys() -> None:
+    both = hand_over(read_checkpoint(NOTE, SIGNER.key), OTHER)
+    assert both.startswith(NOTE)
+    assert read_checkpoint(both, SIGNER.key).root == read_checkpoint(both, OTHER.key).root == TREE.root()
+    with pytest.raises(ProofRefused):
+        read_checkpoint(NOTE, OTHER.key)
+    with pytest.raises(ValueError, match="name"):
+        hand_over(read_checkpoint(NOTE, SIGNER.key), NoteSigner.of("another/log", LOG, OTHER.private))
+
+
+def test_a_former_key_counts_up_to_its_size() -> None:
+    former = FormerKey(SIGNER.key, 7)
+    assert read_as_of_then(NOTE, OTHER.key, [former]).size == 7
+    assert check_proof(PROOF, BODIES[3], OTHER.key, [former])[0] == 3
+    larger = sign_checkpoint(SIGNER, 8, TREE.root())
+    for note, keys in ((NOTE, []), (NOTE, [FormerKey(SIGNER.key, 6)]), (larger, [former]), ("no note", [former])):
+        with pytest.raises(ProofRefused):
+            read_as_of_then(note, OTHER.key, keys)
+    assert read_as_of_then(sign_checkpoint(OTHER, 8, TREE.root()), OTHER.key, [former]).size == 8
 
 
 @pytest.mark.parametrize("place", range(len(NOTE.encode())))

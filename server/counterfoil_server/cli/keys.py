@@ -9,7 +9,8 @@ import anyio
 import typer
 
 from counterfoil.errors import ASK_AGAIN
-from counterfoil_server.cli import roster_key
+from counterfoil_server import log_keys
+from counterfoil_server.cli import log_key, roster_key
 from counterfoil_server.cli.console import Output, assembled, counted
 from counterfoil_server.cli.roster_key import Replaced
 from counterfoil_server.cli.session import Session, with_session
@@ -19,6 +20,8 @@ DOES = {
     "previous": "verifies what it signed before the last rotation",
     "current": "signs capabilities and orders",
     "next": "signs after the next rotation",
+    "log": "seals the log",
+    "log, before": "sealed the log",
 }
 
 BACK_UP = "The key files have changed: back up the folder 'keys' of the state folder."
@@ -31,12 +34,13 @@ def register(app: typer.Typer) -> None:
     group.command("rotate")(with_session(rotate))
     group.command("revoke")(with_session(revoke))
     group.command("replace-roster-key")(with_session(replace_roster_key))
+    group.command("replace-log-key")(with_session(replace_log_key))
     app.add_typer(group, name="keys")
 
 
 def list_keys(session: Session) -> None:
-    """List the keys that the authority signs and verifies with."""
-    found = session.call("keys_list")
+    """List the keys that the authority signs and verifies with, and the log's."""
+    found = session.call("keys_list") + session.call("keys_log")
     session.output.answer(found, lambda: _list(session.output, found))
 
 
@@ -80,6 +84,24 @@ def replace_roster_key(
     session.output.answer(asdict(found), lambda: _replaced(session.output, found))
 
 
+def replace_log_key(
+    session: Session,
+    stolen: Annotated[
+        bool, typer.Option("--stolen", help="Somebody else may have the former one: auditors are told it no longer.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Let another key seal the log from now on. The log and its name go on.
+
+    The former key signs one last checkpoint, and the new one the same. Proofs from before stay good for whoever gets
+    'counterfoil prove --trust' anew, unless the key was stolen: then prove again what has to be proven. Stop the server
+    first.
+    """
+    session.output.confirm("The former key will seal nothing any more.", yes=yes)
+    found = anyio.run(log_key.replace, session.configuration, stolen)
+    session.output.answer(asdict(found), lambda: _log_replaced(session.output, found, stolen))
+
+
 def _list(output: Output, found: list[dict[str, Any]]) -> None:
     output.table(
         ("Place", "Key", "What it does"),
@@ -87,7 +109,7 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
             (
                 each["place"],
                 each["key"],
-                assembled((f"stopped {each['stopped']}", "bad") if each["stopped"] else DOES[each["place"]]),
+                assembled((f"stopped {each['stopped']}", "bad") if each.get("stopped") else _does(each)),
             )
             for each in found
         ],
@@ -95,6 +117,19 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
     )
     if len({each["key"] for each in found}) < len(found):
         output.hint("A rotation was interrupted. To finish it: ", ("counterfoil keys rotate", "command"))
+
+
+def _does(each: dict[str, Any]) -> str:
+    return DOES[each["place"]] + (f" up to {each['size']} leaves" if each.get("size") else "")
+
+
+def _log_replaced(output: Output, found: log_keys.Replaced, stolen: bool) -> None:
+    output.say(("Replaced ", "heading"), f"the log's key: {found.key} seals from now on.")
+    output.say(f"{found.former} sealed {counted(found.size, 'leaf', 'leaves')}, and seals no more.")
+    output.hint("Give auditors, witnesses and executors elsewhere: ", ("counterfoil prove --trust", "command"))
+    if stolen:
+        output.warn("Proofs under the former key count no longer: write them again with 'counterfoil prove TICKET'.")
+    output.hint(BACK_UP)
 
 
 def _rotated(output: Output, found: dict[str, str]) -> None:

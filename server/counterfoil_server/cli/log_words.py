@@ -25,6 +25,9 @@ ADMINISTERED = {
     "turns": "words of a conversation were kept",
     "retention_started": "a deletion of old records began",
     "retention": "old records were deleted",
+    "keys": "the authority's keys changed",
+    "roster_key": "the roster's key was replaced",
+    "log_key": "the log's key was replaced",
 }
 """Words for the events that concern no single ticket's state."""
 
@@ -160,6 +163,13 @@ def _retention(said: str) -> Callable[[Values, Hearer], Told]:
     return told
 
 
+def _replaced(event: str) -> Callable[[Values, Hearer], Told]:
+    def told(values: Values, to: Hearer) -> Told:
+        return Told(_sentence(ADMINISTERED[event]), tuple(_remaining(values)))
+
+    return told
+
+
 def _effect(values: Values, to: Hearer) -> Told:
     return Told("The executor began the effect")
 
@@ -191,6 +201,9 @@ TELLERS: Mapping[str, Callable[[Values, Hearer], Told]] = {
     "turns": _turns,
     "retention_started": _retention("A deletion of old records began"),
     "retention": _retention("Old records were deleted"),
+    "keys": _replaced("keys"),
+    "roster_key": _replaced("roster_key"),
+    "log_key": _replaced("log_key"),
 }
 """Who tells of which event."""
 

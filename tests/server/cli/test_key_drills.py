@@ -5,13 +5,27 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterfoil import leaves
-from counterfoil.errors import CounterfoilError, RosterRefused
+from counterfoil.audit import verify_bundle
+from counterfoil.bundle import Trust
+from counterfoil.checkpoints import (
+    LOG,
+    Checkpoint,
+    NoteKey,
+    NoteSigner,
+    check_proof,
+    read_checkpoint,
+    sign_checkpoint,
+    write_proof,
+)
+from counterfoil.errors import CounterfoilError, ProofRefused, RosterRefused
 from counterfoil.keys import SigningKey
 from counterfoil.roster import Invitation, secret_key_of, sign_record
 from counterfoil.testing import Asked, OpenDesk, ToolRefused, money, open_desk
 from counterfoil.tickets import State
+from counterfoil.tlog import Tree, check_consistency, leaf_hash
 from counterfoil_server.app import Parts
 from counterfoil_server.cli import invitations
 from counterfoil_server.cli.invitations import Invited
@@ -160,3 +174,76 @@ async def test_drill_the_roster_key_is_lost(office: Office) -> None:
     office.json(*invite)
     async with desk.parts() as parts:
         assert await desk.pays(parts, "ana", "40.00") is State.EXECUTED
+
+
+# The log's key --------------------------------------------------------------------------------------------------------
+
+
+def forged_proof(log: NoteKey, private: Ed25519PrivateKey, size: int) -> tuple[bytes, str, Checkpoint]:
+    """A leaf that never was, the proof that it is on a log of this size, and the checkpoint of that."""
+    bodies = [b"a leaf that never was %d" % number for number in range(size)]
+    tree = Tree(lambda level, number: [])
+    tree.append([leaf_hash(body) for body in bodies])
+    note = sign_checkpoint(NoteSigner.of(log.name, LOG, private), size, tree.root())
+    return bodies[-1], write_proof(size - 1, tree.inclusion(size - 1), note), read_checkpoint(note, log)
+
+
+def trusted(office: Office) -> Trust:
+    """What an auditor is given."""
+    return Trust.from_bytes(office.run("prove", "--trust").out.encode())
+
+
+def believed(body: bytes, proof: str, trust: Trust) -> bool:
+    """Whether the auditor takes the leaf for one of the log's."""
+    assert trust.log is not None
+    try:
+        check_proof(proof, body, trust.log, trust.former)
+    except ProofRefused:
+        return False
+    return True
+
+
+async def test_drill_the_log_key_is_stolen(office: Office) -> None:
+    desk = Stopped(office, {})
+    async with desk.parts() as parts:
+        ana = await invitations.invite(
+            parts.administration.call, parts.configuration, Invited("Ana", ("A-1",), (), ("ana@office.example",))
+        )
+        await desk.enrol(parts, "ana", ana.url)
+        assert await desk.pays(parts, "ana", "20.00") is State.EXECUTED
+        [ticket] = await parts.store.tickets(states=(State.EXECUTED,))
+    stolen, before = thief.log_key(office.state / "keys" / "log.pem"), trusted(office)
+    assert before.log is not None
+    file = office.state / "checkpoint"
+    held = read_checkpoint(file.read_text(), before.log)
+    evidence = office.run("prove", ticket.id).out.encode()
+
+    # What the thief can do: convince somebody who holds the key and nothing else, of a log of any size.
+    forgeries = [forged_proof(before.log, stolen, size) for size in (held.size, held.size + 5)]
+    assert all(believed(body, proof, before) for body, proof, _ in forgeries)
+    # Who notices: whoever holds an earlier checkpoint; no path leads from it to the forged one.
+    assert forgeries[0][2].root != held.root
+    with pytest.raises(ProofRefused):
+        check_consistency(held.size, held.root, forgeries[1][2].size, forgeries[1][2].root, [bytes(32)])
+    # And the desk itself, if it is put there: nothing starts, and the backup of that file mends it.
+    genuine = file.read_text()
+    for _, _, forged in forgeries:
+        file.write_text(forged.note)
+        assert office.run("keys", "list", "--json").error["code"] == "tamper_detected"
+        assert office.run("keys", "replace-log-key", "--stolen", "--yes", "--json").error["code"] == "tamper_detected"
+    file.write_text(genuine)
+
+    ran = follow(office, "When the log key is stolen", TICKET=ticket.id)
+    after = trusted(office)
+
+    # Nothing under the stolen key counts for who was told; the same leaves are proven anew.
+    assert not any(believed(body, proof, after) for body, proof, _ in forgeries)
+    assert not verify_bundle(evidence, after).holds
+    assert verify_bundle(ran[-1].out.encode(), after).holds
+    # The log that the new key seals goes on from what was held before.
+    async with desk.parts() as parts:
+        path, now = await parts.sealer.consistency(held.size)
+        check_consistency(held.size, held.root, now.size, now.root, path)
+        assert "log_key" in [leaf.event for leaf in await parts.store.leaves()]
+        assert await desk.pays(parts, "ana", "30.00") is State.EXECUTED
+        assert paid(office) == 2

@@ -22,7 +22,7 @@ from server.cli.signing import browser, enrolled, link
 
 
 def ring(office: Office) -> dict[str, str]:
-    return {each["place"]: each["key"] for each in office.json("keys", "list")}
+    return {each["place"]: each["key"] for each in office.json("keys", "list") if "log" not in each["place"]}
 
 
 def in_files(office: Office) -> dict[str, str]:

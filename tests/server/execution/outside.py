@@ -80,7 +80,7 @@ async def page_of(workshop: Workshop, first: int, *, most: int = LEAVES_A_PAGE, 
     end = first + len(leaves)
     proof, checkpoint = await workshop.sealer.consistency(end) if end else ([], workshop.sealer.checkpoint)
     assert checkpoint is not None
-    return write_page(
+    return await write_page(
         workshop.authority.keys.current,
         issuer=ISSUER,
         first=first,

@@ -19,6 +19,7 @@ from counterfoil.feed import FEED_TYPE, Position, Reading, read_page, write_page
 from counterfoil.keys import SigningKey
 from counterfoil.tlog import Tree, leaf_hash
 from counterfoil.tokens import ORDER_TYPE, sign
+from held_keys import held
 from server.execution.outside import Remembered, follow, page_of, trust_of
 from server.execution.workshop import Workshop, open_workshop
 
@@ -85,7 +86,7 @@ async def refused(
 
 async def restated(workshop: Workshop, page: dict[str, Any], note: str) -> dict[str, Any]:
     """The page over another checkpoint, stated by the authority's own, stolen key."""
-    body = write_page(
+    body = await write_page(
         workshop.stolen_ring.current, issuer="https://desk.example", first=0, leaves=[], consistency=[],
         checkpoint=note, now=workshop.store.now(),
     )  # fmt: skip
@@ -151,7 +152,7 @@ async def test_a_checkpoint_or_a_statement_by_another_key_is_refused(workshop: W
     claims = {"iss": "https://desk.example", "checkpoint": "x", "iat": 1}
     for statement in (
         sign(SigningKey.generate(), FEED_TYPE, claims),
-        sign(workshop.stolen_ring.current, ORDER_TYPE, claims),
+        sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims),
         "a.b.c",
         "",
     ):

@@ -19,6 +19,7 @@ from counterfoil.presented import FEED_LIFE, OrderVerifier
 from counterfoil.proof import Proven
 from counterfoil.tickets import Event, State, Ticket, envelope_digest
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
+from held_keys import held
 from server.execution.outside import PAYMENTS, Remembered, follow, trust_of
 from server.execution.workshop import Workshop, open_workshop
 
@@ -91,7 +92,7 @@ async def test_a_stolen_authority_key_alone_runs_nothing(workshop: Workshop) -> 
         iss=ISSUER, aud=PAYMENTS, jti="order", ticket=ticket.id, envelope=ticket.digest,
         redeemed_at=workshop.store.now(), run_by=workshop.store.now() + 60,
     )  # fmt: skip
-    order = sign(workshop.stolen_ring.current, ORDER_TYPE, claims.model_dump())
+    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.model_dump())
     forged = value | {"order": order, "envelope": ticket.envelope_bytes.decode()}
     with pytest.raises(OrderRefused, match="The log does not tell of this redemption"):
         await judged(workshop, forged)
@@ -235,7 +236,7 @@ async def test_what_ran_under_a_grant_is_not_run_outside(workshop: Workshop) -> 
         type(each)(each.index, each.event, each.ticket, envelope_digest(body)) if each.envelope else each
         for each in memory.heard
     ]
-    order = sign(workshop.stolen_ring.current, ORDER_TYPE, claims.model_dump())
+    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.model_dump())
     with pytest.raises(OrderRefused, match="Nobody signed for this request itself"):
         await judged(workshop, value | {"order": order, "envelope": body.decode()}, memory=memory)
 

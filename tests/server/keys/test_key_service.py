@@ -106,7 +106,7 @@ def test_doctor_has_it_sign_and_says_when_it_is_another_key(
         [found] = [check for check in checks if check["check"] == "signing"]
         return found["status"], found["says"]
 
-    [current, following] = desk.run("keys", "list", "--json", secrets=environment).json
+    [current, following, _] = desk.run("keys", "list", "--json", secrets=environment).json
     assert (current["place"], following["place"]) == ("current", "next")
     assert signing() == ("ok", f"signing with {current['key']}")
     desk.write("authority-1.pem", service.public["2"])

@@ -6,6 +6,9 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
 from counterfoil.canonical import b64, parse_strict, unb64
 from counterfoil.keys import SigningKey
 from counterfoil.testing import Asked, OpenDesk
@@ -21,6 +24,13 @@ def taken_from(file: Path) -> SigningKey:
 def ring_files(desk: OpenDesk) -> Path:
     """The folder with the authority's keys."""
     return desk.parts.configuration.state / "keys"
+
+
+def log_key(file: Path) -> Ed25519PrivateKey:
+    """The key that seals the log, from a copy of its file."""
+    found = load_pem_private_key(file.read_bytes(), password=None)
+    assert isinstance(found, Ed25519PrivateKey)
+    return found
 
 
 async def capability(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: Any) -> str:
