@@ -254,6 +254,17 @@ def test_a_trust_file_may_be_spelled_in_any_way_and_holds_all_that_is_needed() -
     assert Trust.from_bytes(canonical(without)) == Trust.from_bytes(text)
 
 
+SEALS = NoteSigner.of("desk.example/log", LOG, Ed25519PrivateKey.generate()).key.to_text()
+
+
+def test_a_trust_file_may_name_former_keys_of_the_log() -> None:
+    value: Any = parse_strict(shop_day().trust_file)
+    del value["former_log_keys"]
+    assert Trust.from_bytes(canonical(value)).former == ()
+    [former] = Trust.from_bytes(canonical(value | {"former_log_keys": [{"key": SEALS, "size": 7}]})).former
+    assert (former.key.to_text(), former.size) == (SEALS, 7)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -273,6 +284,10 @@ def test_a_trust_file_may_be_spelled_in_any_way_and_holds_all_that_is_needed() -
         {"witnesses": [WATCHER.key.to_text()], "quorum": 2},
         {"witnesses": [WATCHER.key.to_text()], "quorum": -1},
         {"quorum": 1},
+        {"former_log_keys": [{"key": "desk.example/log+00000000+AAAA", "size": 1}]},
+        {"former_log_keys": [{"key": SEALS, "size": -1}]},
+        {"former_log_keys": [{"key": SEALS}]},
+        {"former_log_keys": [{"key": SEALS, "size": 1}] * 101},
         {"more": 1},
     ],
 )
