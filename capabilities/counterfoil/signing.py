@@ -1,7 +1,7 @@
 """Asking a signer that may be far away: how long, how often, and what its answer is worth.
 
 Three rules. A key in this process signs at once, and what it answers is not verified again: it would be the same
-arithmetic with the same key, for twice the time of the signature. Any other signer has some seconds, and its answer is
+arithmetic with the same key, for more time than signing takes. Any other signer has some seconds, and its answer is
 verified with its public key before it leaves: a service that was set up with another key would otherwise have us hand
 out tokens that nobody accepts. Whatever it does wrong is one refusal, :class:`SignerFailed`, in words without anything
 that it said, since those words reach people and models; what it said is in the server's own messages.

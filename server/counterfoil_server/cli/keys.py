@@ -87,7 +87,7 @@ def replace_roster_key(
 def replace_log_key(
     session: Session,
     stolen: Annotated[
-        bool, typer.Option("--stolen", help="Somebody else may have the former one: auditors are told it no longer.")
+        bool, typer.Option("--stolen", help="Somebody else may have the former one: auditors are no longer told to trust it.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
