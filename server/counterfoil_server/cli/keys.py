@@ -87,7 +87,8 @@ def replace_roster_key(
 def replace_log_key(
     session: Session,
     stolen: Annotated[
-        bool, typer.Option("--stolen", help="Somebody else may have the former one: auditors are no longer told to trust it.")
+        bool,
+        typer.Option("--stolen", help="Somebody else may have the former one: it counts for nothing any more."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
