@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import not_
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, ValidationError
@@ -181,7 +182,8 @@ class TrustFile(Frozen):
     """The verifier keys of witnesses of the log."""
     quorum: Annotated[int, Field(ge=0)] = 0
     """How many of them must have cosigned a checkpoint."""
-    former_log_keys: Annotated[tuple[FormerLogKey, ...], Field(max_length=100)] = ()
+    former_log_keys: Annotated[tuple[FormerLogKey, ...], Field(max_length=100, exclude_if=not_)] = ()
+    """Left out where there are none."""
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 from typing import Any
 
 from counterfoil.canonical import b64, canonical, unb64
-from counterfoil.keys import SigningKey
+from counterfoil.keys import SigningKey, jws_form
 from counterfoil.tickets import envelope_digest
 from counterfoil.tokens import CAPABILITY_TYPE, MAX_TOKEN, ORDER_TYPE, sign
 from vectors.cast import (
@@ -79,7 +80,8 @@ def json_vectors() -> list[Vector]:
 def raw_token(header: str, payload: str, key: SigningKey = AUTHORITY, signature: bytes | None = None) -> str:
     """A JWS with a header and payload of any form."""
     text = f"{b64(header.encode())}.{b64(payload.encode())}"
-    return f"{text}.{b64(key.sign(text.encode()) if signature is None else signature)}"
+    signed = jws_form(key.sign_digest(sha256(text.encode()).digest())) if signature is None else signature
+    return f"{text}.{b64(signed)}"
 
 
 def header_of(kind: str, **changes: Any) -> str:

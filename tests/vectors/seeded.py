@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from capabilities.world import Passkey
 from counterfoil.canonical import b64
@@ -18,6 +18,7 @@ ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """The order of the group of P-256."""
 
 DETERMINISTIC = ec.ECDSA(hashes.SHA256(), deterministic_signing=True)
+PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()), deterministic_signing=True)
 
 
 def seed(name: str) -> bytes:
@@ -45,10 +46,9 @@ class SeededKey(SigningKey):
         private = p256(name)
         return SeededKey(VerificationKey.of(private.public_key()).id, private)
 
-    def sign(self, message: bytes) -> bytes:
-        """r and s of 32 bytes each."""
-        r, s = decode_dss_signature(self.der(message))
-        return r.to_bytes(32) + s.to_bytes(32)
+    def sign_digest(self, digest: bytes) -> bytes:
+        """The signature of a digest, as ASN.1 has it."""
+        return self.private.sign(digest, PREHASHED)
 
     def der(self, message: bytes) -> bytes:
         """The signature as ASN.1 has it, which no JWS may hold."""
