@@ -294,7 +294,9 @@ class Administration:
     async def keys_log(self) -> list[JSONObject]:
         """The verifier key that seals the log, and those before it that count as far as their ``size``."""
         former = [
-            {"place": "log, before", "key": each.key.to_text(), "size": each.size} for each in self._former_log_keys
+            {"place": "log, before", "key": each.key.to_text(), "size": each.size}
+            for each in self._former_log_keys
+            if each.size
         ]
         return [{"place": "log", "key": self._log_key.to_text(), "size": None}, *former]
 

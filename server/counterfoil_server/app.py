@@ -155,7 +155,9 @@ async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: C
     """
     signer = await log_signer(store, keys, configuration)
     await log_keys.adopt(store, signer, configuration.state / key_files.CHECKPOINT)
-    return await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
+    sealer = await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
+    sealer.former = [each.key for each in key_files.former_log_keys(configuration.state / "keys")]
+    return sealer
 
 
 async def open_publisher(configuration: Configuration, sealer: Sealer) -> Publisher | None:

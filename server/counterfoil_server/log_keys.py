@@ -50,7 +50,9 @@ async def replace(parts: Parts, *, stolen: bool) -> Replaced:
         both = hand_over(last, fresh)
         await asyncio.to_thread(key_files.replace_private, state / key_files.CHECKPOINT, both.encode())
         known = [each for each in key_files.former_log_keys(state / "keys") if each.key != old]
-        former = [] if stolen else [*known, FormerKey(old, last.size)]
+        former = [*known, FormerKey(old, last.size)]
+        if stolen:  # it cannot be told which of what they signed is genuine
+            former = [FormerKey(each.key, 0) for each in former]
         await asyncio.to_thread(key_files.keep_log_key, state / "keys", former)
     except OSError as error:
         raise StoreFailed(f"The log's key could not be replaced: {error.strerror}. The former one goes on.") from None

@@ -162,7 +162,7 @@ async def trust(
         log_key=log_key.to_text(),
         witnesses=tuple(key.to_text() for key in witnesses),
         quorum=quorum,
-        former_log_keys=tuple(FormerLogKey(key=each.key.to_text(), size=each.size) for each in former),
+        former_log_keys=tuple(FormerLogKey(key=each.key.to_text(), size=each.size) for each in former if each.size),
     ).model_dump(mode="json")
 
 

@@ -27,6 +27,7 @@ from counterfoil_server.cli.invitations import Invited
 from counterfoil_server.publishing.history import check_history
 from counterfoil_server.publishing.publisher import Publisher
 from counterfoil_server.testing import PageClient
+from held_keys import held
 from server.cli.office import POLICY, Office, Program
 from server.cli.signing import ANA, browser, enrolled, link, opened, payment
 from server.publishing.world import Watcher
@@ -212,7 +213,7 @@ def _stolen(parts: Parts, ticket: Ticket) -> str:
         iss=authority.issuer, aud=authority.executor, jti="again", ticket=ticket.id, envelope=ticket.digest,
         redeemed_at=now, run_by=now + 300,
     )  # fmt: skip
-    return sign(authority.keys.current, ORDER_TYPE, claims.model_dump())
+    return sign(held(authority.keys.current), ORDER_TYPE, claims.model_dump())
 
 
 async def witness(desk: Desk, parts: Parts) -> str:

@@ -7,6 +7,7 @@ what published checkpoints are for; so it is said in words, and what shows it is
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from typing import Protocol
 
 from counterfoil.checkpoints import Checkpoint, NoteKey, origin_of, read_checkpoint
@@ -25,6 +26,10 @@ class Sealed(Protocol):
     @property
     def key(self) -> NoteKey:
         """The key that verifies the checkpoints."""
+
+    @property
+    def former(self) -> Sequence[NoteKey]:
+        """The keys that did before."""
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -53,10 +58,9 @@ async def check_history(note: str, log: Sealed, place: str) -> Checkpoint:
         raise TamperDetected(
             f"{place} holds a checkpoint of another log, {origin[:100]!r}; this one is {log.key.name}.", NOT_OURS
         )
-    try:
-        held = read_checkpoint(note, log.key)
-    except ProofRefused:
-        raise TamperDetected(f"{place} holds a checkpoint that the log's key did not sign.", NOT_OURS) from None
+    held = next(filter(None, (_signed_by(key, note) for key in (log.key, *log.former))), None)
+    if held is None:
+        raise TamperDetected(f"{place} holds a checkpoint that the log's key did not sign.", NOT_OURS)
     now = log.checkpoint.size if log.checkpoint is not None else 0
     if held.size > now:
         raise TamperDetected(
@@ -71,3 +75,10 @@ async def check_history(note: str, log: Sealed, place: str) -> Checkpoint:
             REMEDY,
         )
     return held
+
+
+def _signed_by(key: NoteKey, note: str) -> Checkpoint | None:
+    try:
+        return read_checkpoint(note, key)
+    except ProofRefused:
+        return None

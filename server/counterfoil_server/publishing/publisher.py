@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 import anyio
 
 from counterfoil.audit_words import at
-from counterfoil.checkpoints import Checkpoint, NoteKey, add_cosignature, cosigned_at
+from counterfoil.checkpoints import Checkpoint, NoteKey, add_cosignature, cosigned_at, read_checkpoint
 from counterfoil.errors import CounterfoilError, ProofRefused, TamperDetected
 from counterfoil_server.durable_file import replace_durably
 from counterfoil_server.publishing.cosigning import Witness
@@ -115,11 +116,13 @@ class Publisher:
         """Read the newest cosigned checkpoint of before; raises :class:`TamperDetected` where the log does not fit."""
         note = await asyncio.to_thread(read_file, self._kept)
         if note is not None:
-            self._cosigned = await check_history(note, self._log, f"The file {self._kept}")
+            held = await check_history(note, self._log, f"The file {self._kept}")
             try:
-                self._count(self._cosigned)
+                self._count(held)
             except ProofRefused as error:
                 raise TamperDetected(f"Of the file {self._kept}: {error.happened}", REMEDY) from None
+            with suppress(ProofRefused):  # under a former key of the log nothing is proven any more
+                self._cosigned = read_checkpoint(note, self._log.key)
 
     def wake(self) -> None:
         """There is a newer checkpoint."""

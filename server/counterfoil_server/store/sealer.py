@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from counterfoil.checkpoints import (
@@ -48,6 +48,8 @@ class Sealer:
         self._tree = Tree(_no_tiles)
         self._busy = asyncio.Lock()
         self.checkpoint: Checkpoint | None = None
+        self.former: Sequence[NoteKey] = ()
+        """The keys that sealed this log before: what others hold of theirs has to fit it, too."""
         self.on_sealed: list[Callable[[], None]] = []
         """Called when there is a newer checkpoint, by whoever sealed it: they must not wait for anything."""
         self.whole_at = 0

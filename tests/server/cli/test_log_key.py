@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterfoil import leaves
 from counterfoil.audit import verify_bundle
@@ -107,6 +108,26 @@ async def test_a_stolen_key_counts_for_nothing_any_more_and_evidence_is_made_ane
     assert [each["place"] for each in log_rows(office)] == ["log"]
     assert not holds(before, trust(office))
     assert holds(prove(office, ticket), trust(office))
+
+
+@pytest.mark.parametrize("more", [(), ("--stolen",)])
+def test_what_was_published_under_the_former_key_fits_and_is_followed_by_the_new_one(
+    office: Office, more: tuple[str, ...]
+) -> None:
+    office.settings("[log]", 'publish_file = "published"')
+    office.json("keys", "list")
+    office.run("doctor")
+    file = office.folder / "published"
+    before = file.read_text()
+    answer = office.json("keys", "replace-log-key", "--yes", *more)
+    old, new = (NoteKey.from_text(answer[name]) for name in ("former", "key"))
+    read_checkpoint(before, old)
+    office.run("doctor")
+    assert read_checkpoint(file.read_text(), new).size >= answer["size"]
+    # A key that never sealed this log is no former one of it.
+    stranger = NoteSigner.of(new.name, LOG, Ed25519PrivateKey.generate())
+    file.write_text(sign_checkpoint(stranger, 1, bytes(32)))
+    assert office.run("keys", "list", "--json").error["code"] == "tamper_detected"
 
 
 async def test_two_replacements_leave_each_key_its_range(office: Office) -> None:
