@@ -207,16 +207,15 @@ class Office:
         lines = ['desk = "desk:desk"', 'policy = "policy.cedar"', f'public_url = "{self.public_url}"', *more]
         self.write("counterfoil.toml", "\n".join(lines) + "\n")
 
-    def run(
-        self, *arguments: str, width: int = 80, typed: str = "", secrets: Mapping[str, str] | None = None,
-        **environment: str,
-    ) -> Ran:  # fmt: skip
-        """Run the program to its end. ``secrets`` are in its environment as well."""
-        ran = self.program.run(
-            list(arguments), self.folder, _environment(width, environment | dict(secrets or {})), typed
-        )
+    def run(self, *arguments: str, width: int = 80, typed: str = "", **environment: str) -> Ran:
+        """Run the program to its end."""
+        ran = self.program.run(list(arguments), self.folder, _environment(width, environment), typed)
         assert "Traceback" not in ran.err, ran.err
         return ran
+
+    def run_in(self, environment: Mapping[str, str], *arguments: str, width: int = 80) -> Ran:
+        """The same with these variables, whatever they are called."""
+        return self.run(*arguments, width=width, typed="", **environment)
 
     def json(self, *arguments: str) -> Any:
         """The answer of a command that must succeed."""

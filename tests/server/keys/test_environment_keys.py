@@ -33,7 +33,7 @@ def elsewhere(office: Office) -> Iterator[Office]:
 
 
 def ring(office: Office, environment: dict[str, str]) -> dict[str, str]:
-    ran = office.run("keys", "list", "--json", secrets=environment)
+    ran = office.run_in(environment, "keys", "list", "--json")
     assert ran.code == 0, ran
     return {each["place"]: each["key"] for each in ran.json if "log" not in each["place"]}
 
@@ -70,7 +70,7 @@ P384 = ec.generate_private_key(ec.SECP384R1()).private_bytes(
 def test_a_variable_that_is_no_key_is_refused_at_the_start(
     elsewhere: Office, changed: dict[str, str], code: str, said: str
 ) -> None:
-    ran = elsewhere.run("keys", "list", "--json", secrets=variables(FIRST, SECOND) | changed)
+    ran = elsewhere.run_in(variables(FIRST, SECOND) | changed, "keys", "list", "--json")
     assert ran.error["code"] == code
     assert said in ran.error["happened"]
     assert "BEGIN" not in str(ran.error)
@@ -78,7 +78,7 @@ def test_a_variable_that_is_no_key_is_refused_at_the_start(
 
 def test_a_rotation_says_which_variables_to_set_and_changes_nothing(elsewhere: Office) -> None:
     held = variables(FIRST, SECOND)
-    ran = elsewhere.run("keys", "rotate", width=500, secrets=held)
+    ran = elsewhere.run_in(held, "keys", "rotate", width=500)
     assert ran.code == 1
     assert f"Give {NAME}_PREVIOUS what {NAME} holds, {NAME} what {NAME}_NEXT holds" in ran.said
     assert "openssl genpkey" in ran.said
@@ -88,14 +88,14 @@ def test_a_rotation_says_which_variables_to_set_and_changes_nothing(elsewhere: O
 def test_a_key_that_signs_is_suspended_at_once_and_revoked_when_it_signs_no_more(elsewhere: Office) -> None:
     held = variables(FIRST, SECOND)
     for key in (FIRST, SECOND):
-        ran = elsewhere.run("keys", "revoke", f"key:{key.id}", "--json", secrets=held)
+        ran = elsewhere.run_in(held, "keys", "revoke", f"key:{key.id}", "--json")
         assert ran.error["code"] == "keys_elsewhere"
-        assert elsewhere.run("revoke", f"key:{key.id}", "--json", secrets=held).error == ran.error
-    assert elsewhere.run("suspend", f"key:{FIRST.id}", secrets=held).code == 0
+        assert elsewhere.run_in(held, "revoke", f"key:{key.id}", "--json").error == ran.error
+    assert elsewhere.run_in(held, "suspend", f"key:{FIRST.id}").code == 0
     moved = variables(SECOND, THIRD, FIRST)
-    ran = elsewhere.run("keys", "revoke", f"key:{FIRST.id}", "--json", secrets=moved)
+    ran = elsewhere.run_in(moved, "keys", "revoke", f"key:{FIRST.id}", "--json")
     assert (ran.json["replaced"], ran.json["signs"]) == (False, SECOND.id)
-    [barred] = elsewhere.run("suspensions", "--json", secrets=moved).json
+    [barred] = elsewhere.run_in(moved, "suspensions", "--json").json
     assert (barred["scope"], barred["final"]) == (f"key:{FIRST.id}", True)
 
 
@@ -124,5 +124,5 @@ def test_a_desk_goes_on_when_its_keys_move_from_files_to_the_environment(office:
         file.unlink()
     office.settings("[keys]", 'authority = "environment"')
     assert ring(office, moved) == held
-    checks = {each["check"]: each for each in office.run("doctor", "--json", secrets=moved).json}
+    checks = {each["check"]: each for each in office.run_in(moved, "doctor", "--json").json}
     assert (checks["keys"]["status"], checks["signing"]["status"]) == ("ok", "ok")

@@ -102,11 +102,11 @@ def test_doctor_has_it_sign_and_says_when_it_is_another_key(
     desk: Office, service: Service, environment: dict[str, str]
 ) -> None:
     def signing() -> tuple[str, str]:
-        checks = desk.run("doctor", "--json", secrets=environment).json
+        checks = desk.run_in(environment, "doctor", "--json").json
         [found] = [check for check in checks if check["check"] == "signing"]
         return found["status"], found["says"]
 
-    [current, following, _] = desk.run("keys", "list", "--json", secrets=environment).json
+    [current, following, _] = desk.run_in(environment, "keys", "list", "--json").json
     assert (current["place"], following["place"]) == ("current", "next")
     assert signing() == ("ok", f"signing with {current['key']}")
     desk.write("authority-1.pem", service.public["2"])
@@ -117,7 +117,7 @@ def test_doctor_has_it_sign_and_says_when_it_is_another_key(
 
 
 def test_a_rotation_is_made_where_the_keys_are(desk: Office, environment: dict[str, str]) -> None:
-    ran = desk.run("keys", "rotate", width=300, secrets=environment)
+    ran = desk.run_in(environment, "keys", "rotate", width=300)
     assert ran.code == 1
     assert "Change the ring in signing:ring and start the server again." in ran.said
 
