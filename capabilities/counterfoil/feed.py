@@ -32,6 +32,7 @@ from counterfoil.keys import Signer
 from counterfoil.leaves import ROSTER
 from counterfoil.log import opens
 from counterfoil.scopes import is_final
+from counterfoil.signing import SIGNING_TIME
 from counterfoil.tickets import STOPS, Event
 from counterfoil.tlog import EMPTY, check_consistency, leaf_hash, node_hash
 from counterfoil.values import Frozen
@@ -186,19 +187,23 @@ def read_page(body: bytes, *, position: Position, trust: Trust, not_before: int 
     return Reading(heard, after, at, after.size == checkpoint.size)
 
 
-async def write_page(
-    key: Signer, *, issuer: str, first: int, leaves: Sequence[BundledLeaf], consistency: Sequence[bytes],
-    checkpoint: str, now: int,
-) -> bytes:  # fmt: skip
-    """A page, as the authority hands it out. ``leaves`` bring their openings where they are :data:`OPENED`. Raises
-    :class:`SignerFailed`."""
+async def state(signer: Signer, *, issuer: str, checkpoint: str, now: int, within: float = SIGNING_TIME) -> str:
+    """The authority's statement that this is the log's newest checkpoint; raises :class:`SignerFailed`."""
     claims = FeedStatement(iss=issuer, checkpoint=_digest(checkpoint), iat=now)
+    return await tokens.issue(signer, FEED_TYPE, claims.model_dump(), within=within)
+
+
+def write_page(
+    statement: str, *, first: int, leaves: Sequence[BundledLeaf], consistency: Sequence[bytes], checkpoint: str
+) -> bytes:
+    """A page, as the authority hands it out with its ``statement``. ``leaves`` bring their openings where they are
+    :data:`OPENED`."""
     page = FeedPage(
         first=first,
         leaves=tuple(leaves),
         consistency=tuple(map(b64, consistency)),
         checkpoint=checkpoint,
-        statement=await tokens.issue(key, FEED_TYPE, claims.model_dump()),
+        statement=statement,
     )
     return canonical(page.model_dump(mode="json"))
 

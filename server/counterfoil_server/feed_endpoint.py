@@ -29,7 +29,7 @@ from starlette.types import Receive, Scope, Send
 from counterfoil.authority import Authority
 from counterfoil.bundle import BundledLeaf
 from counterfoil.errors import BadArguments, CounterfoilError, StoreFailed, TamperDetected, Unauthenticated
-from counterfoil.feed import LEAVES_A_PAGE, MAX_PAGE, OPENED, write_page
+from counterfoil.feed import LEAVES_A_PAGE, MAX_PAGE, OPENED, state, write_page
 from counterfoil.log import Leaf
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
@@ -127,15 +127,15 @@ class Feed:
         if end < checkpoint.size:
             # At least as large as the one above, so the page still ends before it.
             proof, checkpoint = await self._sealer.consistency(end)
-        return await asyncio.to_thread(
-            write_page,
+        statement = await state(
             self._authority.keys.current,
             issuer=self._authority.issuer,
-            first=first,
-            leaves=leaves,
-            consistency=proof,
             checkpoint=checkpoint.note,
             now=now,
+            within=self._authority.times.signature,
+        )
+        return await asyncio.to_thread(
+            write_page, statement, first=first, leaves=leaves, consistency=proof, checkpoint=checkpoint.note
         )
 
     async def _leaves(self, first: int, end: int) -> list[BundledLeaf]:

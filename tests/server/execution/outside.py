@@ -17,6 +17,7 @@ from counterfoil.feed import (
     is_bar,
     is_roster_record,
     read_page,
+    state,
     write_page,
 )
 from server.execution.workshop import Workshop
@@ -80,9 +81,9 @@ async def page_of(workshop: Workshop, first: int, *, most: int = LEAVES_A_PAGE, 
     end = first + len(leaves)
     proof, checkpoint = await workshop.sealer.consistency(end) if end else ([], workshop.sealer.checkpoint)
     assert checkpoint is not None
-    return await write_page(
-        workshop.authority.keys.current,
-        issuer=ISSUER,
+    at = workshop.store.now() if now is None else now
+    return write_page(
+        await state(workshop.authority.keys.current, issuer=ISSUER, checkpoint=checkpoint.note, now=at),
         first=first,
         leaves=[
             BundledLeaf(
@@ -93,7 +94,6 @@ async def page_of(workshop: Workshop, first: int, *, most: int = LEAVES_A_PAGE, 
         ],
         consistency=proof if end < checkpoint.size else [],
         checkpoint=checkpoint.note,
-        now=workshop.store.now() if now is None else now,
     )
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from counterfoil.canonical import b64, canonical
 from counterfoil.checkpoints import LOG, NoteSigner, sign_checkpoint
 from counterfoil.errors import BadJSON, FeedRefused
-from counterfoil.feed import FEED_TYPE, Position, Reading, read_page, write_page
+from counterfoil.feed import FEED_TYPE, Position, Reading, read_page, state
 from counterfoil.keys import SigningKey
 from counterfoil.tlog import Tree, leaf_hash
 from counterfoil.tokens import ORDER_TYPE, sign
@@ -86,11 +86,9 @@ async def refused(
 
 async def restated(workshop: Workshop, page: dict[str, Any], note: str) -> dict[str, Any]:
     """The page over another checkpoint, stated by the authority's own, stolen key."""
-    body = await write_page(
-        workshop.stolen_ring.current, issuer="https://desk.example", first=0, leaves=[], consistency=[],
-        checkpoint=note, now=workshop.store.now(),
-    )  # fmt: skip
-    return page | {"checkpoint": note, "statement": json.loads(body)["statement"]}
+    signer, now = workshop.stolen_ring.current, workshop.store.now()
+    statement = await state(signer, issuer="https://desk.example", checkpoint=note, now=now)
+    return page | {"checkpoint": note, "statement": statement}
 
 
 async def test_a_feed_that_lies_is_refused(workshop: Workshop) -> None:
