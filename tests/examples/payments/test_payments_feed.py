@@ -9,10 +9,11 @@ from contextlib import closing
 import pytest
 
 from counterfoil.checkpoints import sign_checkpoint
-from counterfoil.feed import write_page
+from counterfoil.feed import state, write_page
 from examples.payments.bureau import Bureau, Service
 from examples.payments.feed_server import Page
 from examples.payments.test_payments_orders import forged
+from held_keys import held
 from server.execution.outside import page_of
 from server.execution.workshop import Workshop
 
@@ -141,12 +142,9 @@ async def test_a_feed_that_lies_stops_everything_until_it_is_honest(bureau: Bure
 async def forked(workshop: Workshop, size: int) -> Page:
     """A page over another log of this size, by a thief of the authority's key and the log's."""
     note = sign_checkpoint(workshop.sealer._signer, size, b"f" * 32)
-    found: Page = json.loads(
-        write_page(
-            workshop.stolen_ring.current, issuer="https://desk.example", first=0, leaves=[], consistency=[],
-            checkpoint=note, now=workshop.store.now(),
-        )
-    )  # fmt: skip
+    signer, now = workshop.stolen_ring.current, workshop.store.now()
+    statement = await state(signer, issuer="https://desk.example", checkpoint=note, now=now)
+    found: Page = json.loads(write_page(statement, first=0, leaves=[], consistency=[], checkpoint=note))
     return found
 
 
@@ -258,7 +256,7 @@ async def test_a_refusal_that_was_heard_outlives_its_erasure(bureau: Bureau) -> 
         with closing(sqlite3.connect(bureau.workshop.folder / "counterfoil.db")) as database, database:
             database.execute("UPDATE ticket SET state = 'approved' WHERE id = ?", (ticket.id,))
         bureau.spend(20)
-        order = await forged(bureau.workshop, ticket, genuine, bureau.workshop.stolen_ring.current)
+        order = await forged(bureau.workshop, ticket, genuine, held(bureau.workshop.stolen_ring.current))
         answer = await service.present(order)
         assert answer.state == (200, "not_executed")
         assert "was stopped" in answer.reason

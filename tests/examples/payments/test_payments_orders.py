@@ -16,6 +16,7 @@ from counterfoil.keys import SigningKey
 from counterfoil.tickets import Event, Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
 from examples.payments.bureau import Bureau, Service
+from held_keys import held
 from server.execution.outside import PAYMENTS
 from server.execution.workshop import Workshop
 
@@ -95,7 +96,7 @@ async def test_a_stolen_authority_key_runs_nothing(bureau: Bureau, service: Serv
     _, genuine = await bureau.ordered("O-1002", "1.00")
     ticket = await bureau.approved()
     bureau.spend(60)
-    order = await forged(workshop, ticket, genuine, workshop.stolen_ring.current)
+    order = await forged(workshop, ticket, genuine, held(workshop.stolen_ring.current))
     await refused(bureau, service, ticket, order, "The log does not tell of this redemption")
 
 
