@@ -1,10 +1,11 @@
-// Proofs that a leaf is on the log, in the formats of C2SP: tlog-proof, tlog-checkpoint, signed-note. docs/spec/leaf.md.
+// Proofs that a leaf is on the log, and who saw that log, in the formats of C2SP: tlog-proof, tlog-checkpoint,
+// tlog-cosignature, signed-note. docs/spec/leaf.md.
 
 import { concat, plainBase64, same, sha256, utf8, verifiesEd25519 } from "./bytes.mjs";
 import { refuse } from "./refused.mjs";
 
 const LOG = 1;
-const WITNESS = 4;
+export const WITNESS = 4;
 const MAX_NOTE = 65536;
 const MAX_LINES = 64;
 const KEY_NAME = /^(?:[^\s\u0085+\u0000-\u001f\u007f]|\ufeff){1,200}$/u;
@@ -18,7 +19,7 @@ export async function readNoteKey(text) {
     const hash = (await sha256(concat(utf8(`${name}\n`), key))).subarray(0, 4);
     if (Buffer.from(hash).toString("hex") === id) return { name, kind: key[0], public: key.subarray(1), id: hash };
   }
-  return refuse("trust", "The log's key in the trust file cannot be read.");
+  return refuse("trust", "The key of a log or a witness in the trust file cannot be read.");
 }
 
 /** The index of the leaf with this body, and the checkpoint that it is under. */
@@ -32,7 +33,7 @@ export async function checkProof(proof, body, log) {
   if (!SIZE.test(number) || path.length > MAX_LINES) refuse("form", "This is no proof of inclusion.");
   const checkpoint = await readCheckpoint(proof.slice(gap + 2), log);
   await checkInclusion(await leafHash(body), BigInt(number), checkpoint, path);
-  return { index: Number(number), size: checkpoint.size };
+  return { index: Number(number), checkpoint };
 }
 
 export const leafHash = (body) => sha256(concat([0], utf8(body)));
@@ -63,11 +64,29 @@ async function readCheckpoint(note, log) {
     refuse("form", "This is no checkpoint of a log.");
   }
   if (lines[0] !== log.name || log.kind !== LOG) refuse("log", `The checkpoint is of another log than ${log.name}.`);
-  const own = signatures.filter(([name, content]) => name === log.name && same(content.subarray(0, 4), log.id));
-  if (own.length > 1) refuse("signature", `The note has two signatures of ${log.name}.`);
-  const signed = own.length === 1 && (await verifiesEd25519(log.public, own[0][1].subarray(4), utf8(body)));
+  const own = signatureOf(log, signatures);
+  const signed = own !== null && (await verifiesEd25519(log.public, own, utf8(body)));
   if (!signed) refuse("signature", `The checkpoint is not signed by the key of the log ${log.name}.`);
-  return { size: BigInt(lines[1]), root };
+  return { size: BigInt(lines[1]), root, note, body, signatures };
+}
+
+/** When a witness saw the checkpoint, in seconds as a BigInt; null if it did not sign. */
+export async function cosignedAt({ body, signatures }, witness) {
+  const own = signatureOf(witness, signatures);
+  if (own === null) return null;
+  if (own.length === 8 + 64) {
+    const time = Buffer.from(own).readBigUInt64BE();
+    const message = utf8(`cosignature/v1\ntime ${time}\n${body}`);
+    if (await verifiesEd25519(witness.public, own.subarray(8), message)) return time;
+  }
+  return refuse("signature", `The cosignature of ${witness.name} does not hold.`);
+}
+
+/** What the key signed with, if it did. */
+function signatureOf(key, signatures) {
+  const own = signatures.filter(([name, content]) => name === key.name && same(content.subarray(0, 4), key.id));
+  if (own.length > 1) refuse("signature", `The note has two signatures of ${key.name}.`);
+  return own.length === 1 ? own[0][1].subarray(4) : null;
 }
 
 /** The signed text of a note, and name and content of each signature line. */

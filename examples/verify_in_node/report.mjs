@@ -25,8 +25,11 @@ export class Report {
   }
 }
 
+/** The first and the last second of the years 1 to 9999. */
+const [FIRST, LAST] = [-62135596800, 253402300799];
+
 /** Unix seconds as date and time in UTC. */
 export function at(seconds) {
-  const date = new Date(seconds * 1000);
-  return Number.isNaN(date.getTime()) ? `second ${seconds}` : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
+  if (seconds < FIRST || seconds > LAST) return `second ${seconds}`;
+  return `${new Date(Number(seconds) * 1000).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 }

@@ -13,13 +13,13 @@ export const listOf = (shape, least = 0, most = Infinity) => (value) =>
 export const tableOf = (shape) => (value) => isObject(value) && Object.values(value).every(shape);
 const atLeast = (least) => (value) => integer(value) && value >= least;
 
-/** An object with exactly these members. */
-export function closed(members) {
-  const names = Object.keys(members);
+/** An object with exactly these members, and perhaps the optional ones. */
+export function closed(members, optional = {}) {
+  const all = { ...members, ...optional };
   return (value) =>
     isObject(value) &&
-    Object.keys(value).length === names.length &&
-    names.every((name) => name in value && members[name](value[name]));
+    Object.keys(members).every((name) => Object.hasOwn(value, name)) &&
+    Object.entries(value).every(([name, item]) => Object.hasOwn(all, name) && all[name](item));
 }
 
 export const rung = closed({
@@ -106,8 +106,9 @@ export const bundle = closed({
 });
 
 const keys = listOf(tableOf(text), 1, 100);
-export const trust = closed({
+const trustMembers = {
   format: oneOf("counterfoil-trust"), v: oneOf(1), issuer: text, executors: listOf(text, 1, 100),
   party: text, origins: listOf(text, 1, 100), roster_keys: keys, roster_version: atLeast(0), authority_keys: keys,
   log_key: nullOr(text),
-});
+};
+export const trust = closed(trustMembers, { witnesses: listOf(text, 0, 16), quorum: atLeast(0) });

@@ -1,6 +1,7 @@
 // What a verifier brings itself: the trust file of docs/spec/bundle.md.
 
-import { readNoteKey } from "./log_proofs.mjs";
+import { b64 } from "./bytes.mjs";
+import { readNoteKey, WITNESS } from "./log_proofs.mjs";
 import { refuse, Refused } from "./refused.mjs";
 import * as shapes from "./shapes.mjs";
 import { parseStrict } from "./strict_json.mjs";
@@ -27,5 +28,21 @@ export async function readTrust(bytes) {
     rosterVersion: file.roster_version,
     authorityKeys: await keysOf(file.authority_keys),
     log: file.log_key === null ? null : await readNoteKey(file.log_key),
+    witnesses: await witnessesOf(file),
+    quorum: file.quorum ?? 0,
   };
+}
+
+async function witnessesOf({ witnesses = [], quorum = 0, log_key: log }) {
+  const keys = await Promise.all(witnesses.map(readNoteKey));
+  if (keys.some(({ kind }) => kind !== WITNESS)) {
+    refuse("trust", "The key of a witness in the trust file is not one that cosigns.");
+  }
+  if (new Set(keys.map((key) => b64(key.public))).size !== keys.length) {
+    refuse("trust", "The trust file names a witness twice.");
+  }
+  if (quorum > keys.length || (keys.length > 0 && log === null)) {
+    refuse("trust", "The trust file asks for more witnesses than it names, or names them without a log.");
+  }
+  return keys;
 }

@@ -67,8 +67,8 @@ const verifiers = {
   },
 
   async proof({ proof, body }, trust) {
-    const { index, size } = await checkProof(proof, body, trust.log);
-    return { index, size: Number(size) };
+    const { index, checkpoint } = await checkProof(proof, body, trust.log);
+    return { index, size: Number(checkpoint.size) };
   },
 };
 

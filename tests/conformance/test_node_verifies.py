@@ -103,6 +103,7 @@ async def test_javascript_verifies_what_a_desk_has_just_written(verifier: Path, 
 
 TRUST = json.loads((FOLDER / "trust.json").read_bytes())
 KEY = TRUST["roster_keys"][0]
+WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnesses"][0]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,9 @@ KEY = TRUST["roster_keys"][0]
         {"v": 2}, {"format": "counterfoil-bundle"}, {"more": 1}, {"executors": []}, {"origins": []},
         {"roster_version": -1}, {"roster_version": "3"}, {"authority_keys": []},
         {"log_key": "desk.example/log+00000000+AA=="},
+        {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
+        {"witnesses": [TRUST["log_key"]]}, {"witnesses": [WITNESS[:-1]]}, {"witnesses": [WITNESS], "quorum": 2},
+        {"witnesses": [WITNESS], "quorum": None}, {"witnesses": None}, {"witnesses": [WITNESS], "quorum": True},
         {"roster_keys": [KEY | {"d": KEY["x"]}]}, {"roster_keys": [KEY | {"y": KEY["x"]}]},
         {"roster_keys": [KEY | {"crv": "P-384"}]}, {"roster_keys": [KEY | {"x": f"{KEY['x']}="}]},
     ],

@@ -9,7 +9,7 @@ from typing import Any
 from capabilities.world import Office, Passkey
 from counterfoil.bundle import TrustFile
 from counterfoil.canonical import b64, canonical, digest
-from counterfoil.checkpoints import LOG, NoteSigner
+from counterfoil.checkpoints import LOG, WITNESS, NoteSigner
 from counterfoil.display import about_request
 from counterfoil.evidence import code_digest
 from counterfoil.policy import policy_digest
@@ -31,6 +31,8 @@ STRANGER = SeededKey.of("stranger")
 SERVICE = SeededKey.of("the sign-in service")
 LOG_SIGNER = NoteSigner.of("desk.example/log", LOG, ed25519("log"))
 STRANGE_LOG = NoteSigner.of("desk.example/log", LOG, ed25519("another log"))
+WITNESSES = tuple(NoteSigner.of(f"{name}.example/witness", WITNESS, ed25519(name)) for name in ("oak", "elm"))
+STRANGE_WITNESS = NoteSigner.of("ash.example/witness", WITNESS, ed25519("ash"))
 
 POLICY = 'permit (principal, action == Action::"refund", resource) when { context.holder_passkey };\n'
 SCHEMA = "entity Agent;\n"
@@ -45,8 +47,8 @@ PASSKEYS: dict[str, Passkey] = {
 """Ben's cannot be copied; ``lost`` was Ann's; ``stranger`` is nobody's, ``cyd`` comes by a delegate."""
 
 
-def trust_file(*, log: bool = True, version: int = 3) -> TrustFile:
-    """What ``counterfoil prove --trust`` would write of this desk."""
+def trust_file(*, log: bool = True, version: int = 3, quorum: int | None = None) -> TrustFile:
+    """What ``counterfoil prove --trust`` would write of this desk. ``quorum``: None where no witness is trusted."""
     return TrustFile(
         issuer=ISSUER,
         executors=(EXECUTOR,),
@@ -56,6 +58,8 @@ def trust_file(*, log: bool = True, version: int = 3) -> TrustFile:
         roster_version=version,
         authority_keys=(AUTHORITY.public.to_jwk(),),
         log_key=LOG_SIGNER.key.to_text() if log else None,
+        witnesses=tuple(each.key.to_text() for each in WITNESSES) if quorum is not None else (),
+        quorum=quorum or 0,
     )
 
 

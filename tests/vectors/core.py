@@ -127,6 +127,7 @@ STEPS = {
     "outcome": ("the outcome", "it ended as"),
     "rules": ("The rules",),
     "log": ("Leaf ", "Leaves ", "The proof of leaf", "There is a proof"),
+    "witnesses": ("The checkpoint of", "The cosignature of", "The note has two signatures of"),
 }
 """How the lines of each step of docs/spec/bundle.md begin."""
 

@@ -21,6 +21,8 @@ TRUSTS = {
     "trust-no-log.json": trust_file(log=False),
     "trust-later-roster.json": trust_file(version=10),
     "trust-first-day.json": trust_file(version=0),
+    "trust-two-witnesses.json": trust_file(quorum=2),
+    "trust-quorum-of-none.json": trust_file(quorum=0),
 }
 
 
