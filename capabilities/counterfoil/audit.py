@@ -6,7 +6,8 @@ own in the :class:`Report`:
 1. the authority's signature over the whole; without it nothing else is looked at;
 2. the roster: every record by the roster key, without a gap, not older than the auditor knows it to be;
 3. the access, where the request ran under one; then the request itself (``audit_ticket.py``): envelope, leaves, each
-   statement by the roster *of the moment it counted*, what the pages showed, requirements, outcome;
+   statement by the roster *of the moment it counted*, what the pages showed, requirements, the capability and the
+   order (``audit_tokens.py``), outcome;
 4. the rules that the envelope names, where they are in the bundle;
 5. that each leaf is on the log, where the auditor trusts one, and which witnesses saw that log (``audit_log.py``).
 
@@ -65,9 +66,9 @@ def verify_bundle(body: bytes, trust: Trust) -> Report:
     )
     access = None
     if contents.access is not None:
-        access = TicketAudit(contents.access, rosters, trust, report, "Of the access: ")
+        access = TicketAudit(contents.access, rosters, trust, report, attestation.iat, "Of the access: ")
         access.verify()
-    ticket = TicketAudit(contents.ticket, rosters, trust, report)
+    ticket = TicketAudit(contents.ticket, rosters, trust, report, attestation.iat)
     ticket.verify(access)
     if ticket.envelope is not None:
         if ticket.envelope.ticket != attestation.ticket:

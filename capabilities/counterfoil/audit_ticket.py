@@ -13,6 +13,7 @@ from counterfoil.audit_display import check_display, read_display
 from counterfoil.audit_leaves import Told, read_leaves
 from counterfoil.audit_outcome import check_established, check_outcome
 from counterfoil.audit_roster import RosterThen
+from counterfoil.audit_tokens import TokenAudit
 from counterfoil.audit_words import Report, at
 from counterfoil.bundle import SETTLEMENT, Shown, TicketEvidence, Trust
 from counterfoil.canonical import digest, parse_strict
@@ -44,7 +45,9 @@ ASSURED: dict[Assurance, str] = {
 class TicketAudit:
     """The audit of one ticket. ``envelope``, ``told`` and ``grant`` are what it has established."""
 
-    def __init__(self, part: TicketEvidence, rosters: RosterThen, trust: Trust, report: Report, of: str = "") -> None:
+    def __init__(
+        self, part: TicketEvidence, rosters: RosterThen, trust: Trust, report: Report, handed_out: int, of: str = ""
+    ) -> None:
         self.envelope: Envelope | None = None
         self.told: Told | None = None
         self.grant: Grant | None = None
@@ -54,6 +57,7 @@ class TicketAudit:
         self._trust = trust
         self._party = trust.roster.party
         self._report = report
+        self._handed_out = handed_out
         self._of = of
         self._signed = [SignedStatement(each.statement.encode(), each.assertion) for each in part.statements]
         self._shown: dict[str, str] = {}
@@ -84,6 +88,7 @@ class TicketAudit:
         sound = [self._statement(number, envelope, told) for number in range(len(self._signed))]
         if all(sound):
             self._consent(envelope, told, access)
+        self._tokens(envelope, told)
         self._ended(envelope, told)
 
     def _hold(self, says: str) -> None:
@@ -204,7 +209,7 @@ class TicketAudit:
         grant = access.grant if access is not None else None
         if envelope.grant is not None and (grant is None or not grant.holds(moment)):
             raise EvidenceRefused("It ran under an access that is not in the bundle, does not hold, or had ended.")
-        # What the order has to have said; the token itself is the executor's to verify, when it runs.
+        # What the order has to have said, whether or not it is in the bundle.
         claims = OrderClaims(
             iss=envelope.issuer, aud=envelope.executor, jti=f"order-{envelope.ticket}", ticket=envelope.ticket,
             envelope=envelope_digest(self._body), redeemed_at=moment, run_by=moment,
@@ -241,6 +246,20 @@ class TicketAudit:
             return grant_of(envelope, evidence, redeemed_at=told.redeemed.at if told.redeemed else 0)
         except NoAccess:
             raise EvidenceRefused("It granted nothing.") from None
+
+    # What was redeemed, and what let it run
+
+    def _tokens(self, envelope: Envelope, told: Told) -> None:
+        tokens = TokenAudit(self._part, envelope, told, self._trust, self._handed_out)
+        for name, text, line in (
+            ("capability", self._part.capability, tokens.capability),
+            ("order", self._part.order, tokens.order),
+        ):
+            if text is not None:
+                if (found := self._report.check(f"{self._of}the {name}", line)) is not None:
+                    self._hold(found)
+            elif (lacks := self._report.check(f"{self._of}the {name}", partial(tokens.lacks, name))) is not None:
+                self._report.leave_open(self._of + lacks)
 
     # What came of it
 

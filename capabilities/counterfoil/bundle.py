@@ -76,12 +76,15 @@ class LeafProof(Frozen):
 
 
 class TicketEvidence(Frozen):
-    """One ticket: the frozen envelope, what people signed and were shown, its leaves, and where it stands."""
+    """One ticket: the frozen envelope, what people signed and were shown, the capability and the order of a redeemed
+    one, signed anew when nobody can use them any more, its leaves, and where it stands."""
 
     envelope: str
     statements: Annotated[tuple[Signed, ...], Field(max_length=MAX_SIGNED)]
     settlement: Signed | None
     displays: Annotated[tuple[Shown, ...], Field(max_length=MAX_SIGNED)]
+    capability: str | None
+    order: str | None
     leaves: Annotated[tuple[BundledLeaf, ...], Field(max_length=MAX_LEAVES)]
     state: State
     outcome: str | None

@@ -79,14 +79,14 @@ class RedemptionVerbs(Door):
             b64(secrets.token_bytes(16)), ticket_id, self.keys.current.id, now, now + self.times.capability
         )
         held = await self.store.mint(fresh, leaves.minted(ticket_id, fresh.id, fresh.key))
-        return await tokens.issue(
-            self._signer(held.key),
-            tokens.CAPABILITY_TYPE,
-            tokens.CapabilityClaims(
-                iss=self.issuer, aud=self.issuer, sub=ticket.principal, jti=held.id, ticket=ticket_id,
-                envelope=ticket.digest, iat=held.issued_at, exp=held.expires_at,
-            ).model_dump(),
-            within=self.times.signature,
+        claims = self._capability_claims(ticket, held)
+        signer, within = self._signer(held.key), self.times.signature
+        return await tokens.issue(signer, tokens.CAPABILITY_TYPE, claims.model_dump(), within=within)
+
+    def _capability_claims(self, ticket: Ticket, held: Capability) -> tokens.CapabilityClaims:
+        return tokens.CapabilityClaims(
+            iss=self.issuer, aud=self.issuer, sub=ticket.principal, jti=held.id, ticket=ticket.id,
+            envelope=ticket.digest, iat=held.issued_at, exp=held.expires_at,
         )  # fmt: skip
 
     async def redeem(self, ticket_id: str, capability: str, *, presenter: str | None = None) -> tuple[Ticket, str]:
@@ -142,15 +142,7 @@ class RedemptionVerbs(Door):
         """
         if ticket.state is not State.EXECUTING or ticket.redeemed_at is None:
             raise WrongState("Only a redeemed ticket has an order.")
-        claims = tokens.OrderClaims(
-            iss=self.issuer,
-            aud=ticket.envelope.executor,
-            jti=f"order-{ticket.id}",
-            ticket=ticket.id,
-            envelope=ticket.digest,
-            redeemed_at=ticket.redeemed_at,
-            run_by=ticket.redeemed_at + self.times.run,
-        )
+        claims = self._order_claims(ticket, ticket.redeemed_at)
         signer, within = self.keys.current, self.times.signature
         try:
             order = await tokens.issue(signer, tokens.ORDER_TYPE, claims.model_dump(), within=within)
@@ -160,9 +152,39 @@ class RedemptionVerbs(Door):
         self.unsigned.discard(ticket.id)
         return order
 
+    def _order_claims(self, ticket: Ticket, redeemed_at: int) -> tokens.OrderClaims:
+        return tokens.OrderClaims(
+            iss=self.issuer,
+            aud=ticket.envelope.executor,
+            jti=f"order-{ticket.id}",
+            ticket=ticket.id,
+            envelope=ticket.digest,
+            redeemed_at=redeemed_at,
+            run_by=redeemed_at + self.times.run,
+        )
+
     def too_late(self, ticket: Ticket) -> bool:
         """Whether no executor starts an order of this ticket any more."""
         return ticket.redeemed_at is not None and self.store.now() > ticket.redeemed_at + self.times.run
+
+    async def signed_anew(self, ticket: Ticket, capability: str | None, now: int) -> tuple[str | None, str | None]:
+        """The capability with this id and the order of a redeemed ticket, with the claims that they had, for whoever
+        audits at ``now``; None for each that does not exist, or whose time has not been over for long enough that
+        nobody could use it. Raises :class:`SignerFailed`."""
+        if ticket.redeemed_at is None:
+            return None, None
+        held = await self.store.capability(capability) if capability is not None else None
+        spent = self._capability_claims(ticket, held) if held is not None and held.ticket == ticket.id else None
+        ran = self._order_claims(ticket, ticket.redeemed_at)
+        return (
+            await self._anew(tokens.CAPABILITY_TYPE, spent, now > spent.exp + tokens.OVER) if spent else None,
+            await self._anew(tokens.ORDER_TYPE, ran, now > ran.run_by + tokens.OVER),
+        )
+
+    async def _anew(self, kind: str, claims: tokens.CapabilityClaims | tokens.OrderClaims, is_over: bool) -> str | None:
+        if not is_over:
+            return None
+        return await tokens.issue(self.keys.current, kind, claims.model_dump(), within=self.times.signature)
 
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
         """Record what the executor found out, and tell the holder of all that was executed or may have been (T53).

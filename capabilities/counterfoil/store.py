@@ -307,6 +307,9 @@ class Store(Protocol):
     async def mint(self, capability: Capability, leaf: LeafDraft) -> Capability:
         """Record a capability of a redeemable ticket, or answer the live one it already has; raises WrongState."""
 
+    async def capability(self, capability: str) -> Capability | None:
+        """The row of the capability with this id, spent or not; None for an unknown one."""
+
     async def redeem(self, redeeming: Redeeming) -> int:
         """THE transaction: check everything at once, spend the capability, claim the ticket, write the leaf; answers
         the time at which it did (Unix seconds).

@@ -21,6 +21,9 @@ from counterfoil.values import Frozen
 MAX_TOKEN = 8192
 """Characters; ours have about 800. Longer text is not worth decoding."""
 
+OVER = 120
+"""Seconds for which the time of a capability or an order has been over before anybody may read it: clocks differ."""
+
 CAPABILITY_TYPE: Literal["cf-cap+jwt"] = "cf-cap+jwt"
 ORDER_TYPE: Literal["cf-exec+jwt"] = "cf-exec+jwt"
 

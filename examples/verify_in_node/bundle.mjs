@@ -53,14 +53,14 @@ export async function verifyBundle(bytes, trust) {
   report.add("holds", "roster",
     `The roster of ${roster.version} records is signed by its key without a gap, and is not older than version` +
       ` ${trust.rosterVersion}.`);
-  // 3. to 8., of the access first
+  // 3. to 9., of the access first
   const then = (moment) => rosterAt(moment, contents.roster, roster.times, trust);
   let access = null;
   if (contents.access !== null) {
-    access = new TicketAudit(contents.access, then, trust, report, "Of the access: ");
+    access = new TicketAudit(contents.access, then, trust, report, attestation.iat, "Of the access: ");
     await access.verify(null);
   }
-  const ticket = new TicketAudit(contents.ticket, then, trust, report, "");
+  const ticket = new TicketAudit(contents.ticket, then, trust, report, attestation.iat, "");
   await ticket.verify(access);
   if (ticket.envelope !== null) {
     if (ticket.envelope.ticket !== attestation.ticket) {
@@ -83,7 +83,7 @@ async function checkAttestation(token, contents, trust) {
   return attestation;
 }
 
-/** 9. Whether the rules in the bundle are those by which requirements were found. */
+/** 10. Whether the rules in the bundle are those by which requirements were found. */
 async function checkRules(policy, named, report) {
   if (policy === null) {
     report.add("open", "rules", "The rules of then are not in the bundle: they have been changed since.");

@@ -1,10 +1,10 @@
-// Which leaves of a bundle are on the log, and which witnesses saw that log: steps 10 and 11 of docs/spec/bundle.md.
+// Which leaves of a bundle are on the log, and which witnesses saw that log: steps 11 and 12 of docs/spec/bundle.md.
 
 import { checkProof, cosignedAt } from "./log_proofs.mjs";
 import { refuse, Refused } from "./refused.mjs";
 import { at } from "./report.mjs";
 
-/** 10. Which leaves are proven to be on the log. */
+/** 11. Which leaves are proven to be on the log. */
 export async function checkProofs(given, told, trust, report) {
   const { log } = trust;
   const proofs = new Map(given.map(({ leaf, proof }) => [leaf, proof]));
@@ -36,7 +36,7 @@ export async function checkProofs(given, told, trust, report) {
   if (trust.witnesses.length > 0) await checkWitnesses(under, trust, report);
 }
 
-/** 11. Which of the trusted witnesses cosigned each checkpoint, and when; below the quorum it fails. */
+/** 12. Which of the trusted witnesses cosigned each checkpoint, and when; below the quorum it fails. */
 async function checkWitnesses(under, { witnesses, quorum }, report) {
   for (const checkpoint of new Map(under.map((each) => [each.note, each])).values()) {
     const seen = [];

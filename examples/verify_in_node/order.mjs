@@ -4,7 +4,7 @@ import { refuse, Refused } from "./refused.mjs";
 import { checkStatement, envelopeDigest, readEnvelope, roleOf } from "./statements.mjs";
 import { readOrder } from "./tokens.mjs";
 
-const MAX_RUN = 3600;
+export const MAX_RUN = 3600;
 const GRANT_LIFE = 900;
 const ASSURANCES = ["none", "link", "passkey", "passkey_bound"];
 

@@ -92,6 +92,7 @@ const STATES = [
 const evidence = closed({
   envelope: text, statements: listOf(signed, 0, 100), settlement: nullOr(signed),
   displays: listOf(closed({ seat: text, content: text }), 0, 100),
+  capability: nullOr(text), order: nullOr(text),
   leaves: listOf(closed({ body: text, opening: nullOr(text) }), 0, 10_000),
   state: oneOf(...STATES), outcome: nullOr(text),
 });

@@ -1,4 +1,4 @@
-// What a bundle proves about one ticket: the request itself, or the access under which it ran. Steps 3 to 8 of
+// What a bundle proves about one ticket: the request itself, or the access under which it ran. Steps 3 to 9 of
 // docs/spec/bundle.md. Statements are judged by the roster as it was when they counted.
 
 import { digest } from "./bytes.mjs";
@@ -10,6 +10,7 @@ import { refuse, Refused } from "./refused.mjs";
 import { at } from "./report.mjs";
 import { checkStatement, envelopeDigest, readEnvelope, readStatement } from "./statements.mjs";
 import { isObject, parseStrict } from "./strict_json.mjs";
+import { auditTokens } from "./ticket_tokens.mjs";
 
 const CHANGED = "the desk has changed since";
 const DECIDED = { approve: "approved", grant: "granted access", decline: "declined" };
@@ -25,8 +26,8 @@ export class TicketAudit {
   /** The digest of what each seat had to be shown. */
   displays = new Map();
 
-  constructor(part, rosterThen, trust, report, of) {
-    Object.assign(this, { part, rosterThen, trust, report, of });
+  constructor(part, rosterThen, trust, report, handedOut, of) {
+    Object.assign(this, { part, rosterThen, trust, report, handedOut, of });
   }
 
   async verify(access) {
@@ -51,6 +52,7 @@ export class TicketAudit {
       const consent = await this.check("consent", "the consent", () => this.consent(access));
       if (consent !== undefined) this.hold("consent", consent);
     }
+    await auditTokens(this);
     await this.ended();
   }
 
@@ -180,7 +182,7 @@ export class TicketAudit {
     return this.envelope.requirements.map(rungInWords).filter((words) => words !== "").join(", or ");
   }
 
-  /** 8. What came of it. */
+  /** 9. What came of it. */
   async ended() {
     let settlement = null;
     if (this.part.settlement !== null) {

@@ -175,11 +175,14 @@ async def _evidence(authority: Authority, ticket: Ticket) -> TicketEvidence:
     shown = {statement.seat: _display(judge, ticket, statement) for statement in statements}
     if settlement is not None:
         shown[SETTLEMENT] = _settlement_display(judge, ticket, settlement, leaves)
+    capability, order = await authority.signed_anew(ticket, _redeemed(leaves), store.now())
     return TicketEvidence(
         envelope=ticket.envelope_bytes.decode(),
         statements=tuple(map(_signed, statements)),
         settlement=_signed(settlement) if settlement is not None else None,
         displays=tuple(Shown(seat=seat, content=text) for seat, text in shown.items() if text is not None),
+        capability=capability,
+        order=order,
         leaves=tuple(
             BundledLeaf(body=leaf.body.decode(), opening=leaf.opening.decode() if leaf.opening is not None else None)
             for leaf in leaves
@@ -210,17 +213,29 @@ def _display(judge: Judge, ticket: Ticket, stored: StoredStatement) -> str | Non
 
 def _settlement_display(judge: Judge, ticket: Ticket, stored: StoredSettlement, leaves: list[Leaf]) -> str | None:
     """The same of the page on which somebody established what had happened: it told why nobody knew."""
-    unknown = [leaf for leaf in leaves if leaf.event == Event.REPORT_UNKNOWN.value]
-    try:
-        opening = parse_strict(unknown[-1].opening or b"") if unknown else None
-    except BadJSON:
-        opening = None
-    groups = opening.get("groups") if isinstance(opening, dict) else None
-    if not isinstance(groups, dict):
+    groups = _last_opened(leaves, Event.REPORT_UNKNOWN)
+    if groups is None:
         return None
     then = replace(ticket, outcome=canonical(groups.get("outcome")).decode())
     content = settlement_display(judge.desk, then, stored.seat)
     return _if_signed(content, settlement_display_digest(content), stored)
+
+
+def _redeemed(leaves: list[Leaf]) -> str | None:
+    """The id of the capability that was redeemed; None where there is none, or its leaf's opening was deleted."""
+    capability = (_last_opened(leaves, Event.REDEEM) or {}).get("capability")
+    return capability if isinstance(capability, str) else None
+
+
+def _last_opened(leaves: list[Leaf], event: Event) -> JSONObject | None:
+    """The groups of the last leaf of this event, if it can be opened."""
+    found = [leaf for leaf in leaves if leaf.event == event.value]
+    try:
+        opening = parse_strict(found[-1].opening or b"") if found else None
+    except BadJSON:
+        return None
+    groups = opening.get("groups") if isinstance(opening, dict) else None
+    return groups if isinstance(groups, dict) else None
 
 
 def _if_signed(content: Mapping[str, Any], named: str, stored: StoredStatement | StoredSettlement) -> str | None:

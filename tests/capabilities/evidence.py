@@ -35,6 +35,11 @@ from counterfoil_server import proving
 from counterfoil_server.store.sealer import Sealer
 from held_keys import held
 
+AN_HOUR_ON = 4000
+"""After it, bundles have the capability and the order of what was redeemed at the start."""
+LATER = START + 100_000
+"""When a forger attests."""
+
 
 @dataclass(frozen=True)
 class Day:
@@ -62,7 +67,7 @@ class Day:
     def signed(self, contents: Contents, ticket: str | None = None) -> bytes:
         """The bundle that a dishonest authority makes of these contents."""
         named = ticket or proven_ticket(contents.ticket)
-        claims = Attestation(iss=self.trust.issuer, ticket=named, bundle=contents.digest, iat=START)
+        claims = Attestation(iss=self.trust.issuer, ticket=named, bundle=contents.digest, iat=LATER)
         return Bundle(contents=contents, attestation=sign(self.key, BUNDLE_TYPE, claims.model_dump())).to_bytes()
 
     def verify(self, contents: Contents) -> Report:
@@ -73,7 +78,7 @@ class Day:
         """The same of contents that may not even have the form of any."""
         claims = {
             "iss": self.trust.issuer, "ticket": ticket, "bundle": digest("counterfoil-bundle", canonical(contents)),
-            "iat": START,
+            "iat": LATER,
         }  # fmt: skip
         attestation = sign(self.key, BUNDLE_TYPE, claims)
         return canonical({"format": "counterfoil-bundle", "v": 1, "contents": contents, "attestation": attestation})
@@ -129,6 +134,7 @@ async def _shop_day() -> Day:
             day["held"] = await world.approve(await world.request("close_account"), "ida", "ivo")
             stopped = await world.approve(await world.request("close_account", share=0.25), "ida", "ivo")
             day["stopped"] = await world.decline(stopped, "ann")
+            world.clock.at = START + AN_HOUR_ON
             for name, ticket in day.items():
                 made.setdefault(name, await proving.bundle(world.authority, ticket.id, POLICY, sealer.proof))
             made["other rules"] = await proving.bundle(world.authority, large.id, None, sealer.proof)
@@ -181,6 +187,7 @@ async def _parlour_day() -> Day:
                 paused = await world.request("pause", by=agent, account=account)
                 assert paused.envelope.grant == access.id
                 day[f"{name}pause"] = await executed(world, paused)
+            world.clock.at = START + AN_HOUR_ON
             made = {
                 name: await proving.bundle(world.authority, each.id, PARLOUR_POLICY, sealer.proof)
                 for name, each in day.items()

@@ -22,6 +22,7 @@ from counterfoil.checkpoints import LOG, NoteSigner, sign_checkpoint, write_proo
 from counterfoil.statements import Statement
 from counterfoil.tickets import Envelope, State, envelope_digest
 from counterfoil.tlog import Tree, leaf_hash
+from counterfoil.tokens import CAPABILITY_TYPE, ORDER_TYPE, sign
 
 Change = Callable[[Contents], Contents]
 
@@ -70,10 +71,24 @@ def history(part: TicketEvidence, *, redeemed_at: int = START) -> tuple[Any, ...
 def as_executed(contents: Contents, *, redeemed_at: int = START, **changes: Any) -> Contents:
     """The contents with other evidence, and leaves that say that it was executed on the strength of that."""
     contents = with_ticket(contents, **changes).model_copy(update={"proofs": ()})
+    capability, order = tokens_of(contents.ticket, redeemed_at)
     return with_ticket(
         contents, leaves=history(contents.ticket, redeemed_at=redeemed_at), state=State.EXECUTED,
-        outcome='{"receipt":{"reference":"R"}}',
+        outcome='{"receipt":{"reference":"R"}}', capability=capability, order=order,
     )  # fmt: skip
+
+
+def tokens_of(part: TicketEvidence, redeemed_at: int = START, /, **changes: Any) -> tuple[str, str]:
+    """A capability and an order that go with that history; ``changes`` replace claims in whichever has them."""
+    envelope = Envelope.from_bytes(part.envelope.encode())
+    shared = {"iss": envelope.issuer, "ticket": envelope.ticket, "envelope": envelope_digest(part.envelope.encode())}
+    capability = {"aud": envelope.issuer, "sub": envelope.principal, "jti": "c", "iat": redeemed_at}
+    capability |= shared | {"exp": redeemed_at + 120}
+    order = {"aud": envelope.executor, "jti": f"order-{envelope.ticket}", "redeemed_at": redeemed_at}
+    order |= shared | {"run_by": redeemed_at + 300}
+    made = [claims | {name: changes[name] for name in claims.keys() & changes} for claims in (capability, order)]
+    key = changes.get("key") or (shop_day() if envelope.grant is None else parlour_day()).key
+    return sign(key, CAPABILITY_TYPE, made[0]), sign(key, ORDER_TYPE, made[1])
 
 
 def test_the_forger_can_make_up_leaves_and_needs_the_signatures_all_the_same() -> None:

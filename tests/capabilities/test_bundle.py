@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from capabilities.evidence import proven_ticket, shop_day
-from capabilities.world import START
+from capabilities.evidence import LATER, proven_ticket, shop_day
 from counterfoil import bundle as format_of
 from counterfoil.assertions import RelyingParty
 from counterfoil.audit import verify_bundle
@@ -187,7 +186,7 @@ def attested(key: SigningKey | None = None, kind: str = BUNDLE_TYPE, **changes: 
     day = shop_day()
     contents = day.contents(NAME)
     claims = Attestation(
-        iss=day.trust.issuer, ticket=proven_ticket(contents.ticket), bundle=contents.digest, iat=START
+        iss=day.trust.issuer, ticket=proven_ticket(contents.ticket), bundle=contents.digest, iat=LATER
     )  # fmt: skip
     text = sign(key or day.key, kind, claims.model_dump() | changes)
     return Bundle(contents=contents, attestation=text).to_bytes()

@@ -101,6 +101,24 @@ async def test_javascript_verifies_what_a_desk_has_just_written(verifier: Path, 
         assert (code, errors[0]) == (2, "✗")
 
 
+@pytest.mark.parametrize(
+    ("name", "trust"),
+    [
+        ("executed", "trust"), ("unattended", "trust"), ("settled", "trust-no-log"), ("without-both-at-once", "trust"),
+        ("cosigned-by-both-witnesses", "trust-two-witnesses"), ("cosigned-in-a-far-time", "trust-two-witnesses"),
+        ("cosigned-by-one-of-two", "trust-two-witnesses"), ("cosigned-by-nobody", "trust-quorum-of-none"),
+    ],
+)  # fmt: skip
+async def test_both_say_it_in_the_same_words(verifier: Path, name: str, trust: str) -> None:
+    bundle, file = FOLDER / "bundles" / f"{name}.json", FOLDER / f"{trust}.json"
+    _, out, errors = await run_node("verify.mjs", bundle, "--trust", file, "--json", folder=verifier)
+    assert errors == ""
+    ours = verify_bundle(bundle.read_bytes(), Trust.from_bytes(file.read_bytes())).findings
+    fails = "does not hold. "  # why it does not may be said otherwise
+    told = [(each["status"], each["says"].split(fails)[0]) for each in json.loads(out)["findings"]]
+    assert told == [(each.status, each.says.split(fails)[0]) for each in ours]
+
+
 TRUST = json.loads((FOLDER / "trust.json").read_bytes())
 KEY = TRUST["roster_keys"][0]
 WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnesses"][0]

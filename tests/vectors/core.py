@@ -123,6 +123,8 @@ STEPS = {
     "page": ("what the page showed",),
     "statement": ("statement ",),
     "consent": ("the consent", "that was enough", "it was not redeemed", "it ran by itself"),
+    "capability": ("the capability",),
+    "order": ("the order",),
     "settlement": ("what was established afterwards",),
     "outcome": ("the outcome", "it ended as"),
     "rules": ("The rules",),

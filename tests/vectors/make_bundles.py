@@ -14,6 +14,7 @@ from counterfoil.settlement import HAPPENED
 from counterfoil.statements import SETTLE_NAMESPACE, Settlement, challenge
 from counterfoil.tickets import ACCESS, Envelope, envelope_digest
 from counterfoil.tokens import sign
+from vectors.anew import tokens
 from vectors.cast import (
     ALONE,
     AUTHORITY,
@@ -91,6 +92,7 @@ def evidence(
     return {
         "envelope": request.to_bytes().decode(), "statements": told, "settlement": None,
         "displays": [{"seat": seat, "content": page(request, seat)} for seat in seats],
+        **tokens(request, leaves),
         "leaves": [leaf.model_dump() for leaf in leaves], "state": state, "outcome": None,
     } | more  # fmt: skip
 

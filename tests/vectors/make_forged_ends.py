@@ -6,6 +6,7 @@ from typing import Any
 
 from counterfoil.canonical import canonical, digest
 from counterfoil.statements import HOLDER
+from vectors.anew import tokens
 from vectors.cast import START, STRANGE_LOG, office, roster_value
 from vectors.forgery import NO_LOG, Forgery
 from vectors.make_bundles import (
@@ -24,6 +25,8 @@ from vectors.make_bundles import (
 from vectors.make_log import SeededLog
 from vectors.vector import JSONObject
 
+LATER = START + 2000
+
 
 def forged_ends() -> list[Forgery]:
     def forged(name: str, shows: str, change: Any, *fails: str, of: str = "executed") -> Forgery:
@@ -35,7 +38,7 @@ def forged_ends() -> list[Forgery]:
     def late(value: JSONObject) -> None:
         log, request = SeededLog(), pause()
         leaves = asked(log, request) + ran(log, request, START + 910)
-        value["ticket"]["leaves"] = [leaf.model_dump() for leaf in leaves]
+        value["ticket"] |= {"leaves": [leaf.model_dump() for leaf in leaves], **tokens(request, leaves)}
         value["proofs"] = []
 
     def settlement_of(name: str, shows: str, **given: Any) -> Forgery:
@@ -79,7 +82,7 @@ def forged_ends() -> list[Forgery]:
                "log"),
         approved_with("approved by one of two", "the requirements are those of the envelope", seats=1),
         approved_with("approved before anybody signed", "nothing that came later counts", at=START + 9),
-        Forgery("after its access", "an access ends", attested(changed("unattended", late)), ["consent"],
+        Forgery("after its access", "an access ends", attested(changed("unattended", late), iat=LATER), ["consent"],
                 ["log"], NO_LOG),
         forged("without a proof", "each leaf has one", lambda value: value["proofs"].pop(), "log"),
         forged("a proof of another leaf", "the path is from these bytes", with_proof(0, log.proof(first + 1)), "log"),

@@ -9,6 +9,7 @@ from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import digest
 from counterfoil.statements import HOLDER
 from counterfoil.tickets import Envelope, envelope_digest
+from vectors.anew import tokens
 from vectors.cast import START, ended, envelope, office, page, signed, statement
 from vectors.forgery import NO_LOG, Forgery
 from vectors.make_bundles import FINANCE, REDEEMED, asked, attested, changed, day, ran, said
@@ -21,7 +22,8 @@ def forged_leaves() -> list[Forgery]:
 
     def forged(name: str, shows: str, change: Callable[[JSONObject], None], *fails: str) -> Forgery:
         opens = [] if "history" in fails else ["log"]
-        return Forgery(name, shows, attested(changed("executed", change)), list(fails), opens, NO_LOG)
+        content = attested(changed("executed", change), iat=START + 90_000)
+        return Forgery(name, shows, content, list(fails), opens, NO_LOG)
 
     def retold(
         request: Envelope, told: list[JSONObject], *, at: int = REDEEMED, left: int | None = None
@@ -32,7 +34,7 @@ def forged_leaves() -> list[Forgery]:
             ticket = value["ticket"]
             ticket |= {
                 "envelope": request.to_bytes().decode(), "statements": told,
-                "leaves": [leaf.model_dump() for leaf in leaves],
+                "leaves": [leaf.model_dump() for leaf in leaves], **tokens(request, leaves),
             }  # fmt: skip
             value["proofs"] = []
             if left is not None:

@@ -11,6 +11,7 @@ from vectors.forgery import Forgery
 from vectors.make_bundles import attested, changed, day, numbers
 from vectors.make_forged_ends import forged_ends
 from vectors.make_forged_leaves import forged_leaves
+from vectors.make_forged_tokens import forged_tokens
 from vectors.make_witnessed import witnessed
 from vectors.vector import JSONObject
 
@@ -20,7 +21,7 @@ STOPPED = ["attestation"]
 
 @cache
 def FORGERIES() -> list[Forgery]:
-    return [*_by_anybody(), *_by_the_authority(), *forged_leaves(), *forged_ends(), *witnessed()]
+    return [*_by_anybody(), *_by_the_authority(), *forged_leaves(), *forged_ends(), *forged_tokens(), *witnessed()]
 
 
 def _by_anybody() -> list[Forgery]:

@@ -33,7 +33,7 @@ REPEATS_WITHIN = 24 * 3600
 """Seconds in which the same request is the same ticket."""
 
 CAPABILITY_COLUMNS = "c.id, t.id, c.key, c.issued_at, c.expires_at, c.ended_at"
-
+SELECT_CAPABILITY = f"SELECT {CAPABILITY_COLUMNS} FROM capability c JOIN ticket t ON t.number = c.ticket WHERE c.id = ?"  # noqa: S608
 SELECT_REPEATED = (
     f"SELECT {TICKET_COLUMNS} {FROM_TICKET} WHERE t.dedupe = ? AND t.requested_at > ? ORDER BY t.number DESC LIMIT 1"
 )
@@ -285,3 +285,8 @@ class TicketVerbs(Verbs):
     async def mint(self, capability: Capability, leaf: LeafDraft) -> Capability:
         """Record a capability of a redeemable ticket, or answer its live one; raises WrongState, Expired."""
         return await self._write(lambda transaction: mint_capability(transaction, capability, leaf))
+
+    async def capability(self, capability: str) -> Capability | None:
+        """The capability with this id, spent or not."""
+        rows = self._readers.lookup(SELECT_CAPABILITY, (capability,))
+        return Capability(*rows[0]) if rows else None
