@@ -17,7 +17,7 @@ class RosterThen:
         self._records = records
         self._record_times = [int(read_record(text)["iat"]) for text in records]
         self._enrolments = [(SignedEnrolment.model_validate_json(text).enrolment.iat, text) for text in enrolments]
-        self._trust = replace(trust, minimum_version=0)
+        self._trust = replace(trust, minimum_version=0, replaced={})  # the whole was held against both
         self._known: dict[tuple[int, int], Roster] = {}
 
     def at(self, moment: int) -> Roster:

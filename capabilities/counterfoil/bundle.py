@@ -26,7 +26,7 @@ from counterfoil.canonical import canonical, digest, parse_strict
 from counterfoil.checkpoints import WITNESS, FormerKey, NoteKey
 from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
 from counterfoil.keys import Signer, VerificationKey
-from counterfoil.roster import RosterTrust
+from counterfoil.roster import LastRecord, RosterTrust
 from counterfoil.statements import Assertion
 from counterfoil.tickets import State
 from counterfoil.values import Frozen
@@ -167,6 +167,13 @@ class FormerLogKey(Frozen):
     size: Annotated[int, Field(ge=0)]
 
 
+class ReplacedKey(Frozen):
+    """Where a roster key that was replaced had to stop: number and digest of its last record."""
+
+    version: Annotated[int, Field(ge=0)]
+    digest: str
+
+
 class TrustFile(Frozen):
     """What a verifier brings itself, as a file. Keys are public JWKs; ``party`` and ``origins`` are the passkeys'."""
 
@@ -187,6 +194,8 @@ class TrustFile(Frozen):
     """How many of them must have cosigned a checkpoint."""
     former_log_keys: Annotated[tuple[FormerLogKey, ...], Field(max_length=100, exclude_if=not_)] = ()
     """Left out where there are none."""
+    replaced: dict[str, ReplacedKey] = Field(default_factory=dict, max_length=100, exclude_if=not_)
+    """Of the roster's keys, by id, those that sign up to some record only. Left out where there are none."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +218,7 @@ class Trust:
         """Read a trust file, in any spelling; raises :class:`EvidenceRefused`."""
         file = _read(TrustFile, body, MAX_TRUST, "trust file")
         party = RelyingParty(file.party, frozenset(file.origins))
-        roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party)
+        roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party, _replaced(file))
         return Trust(
             issuer=file.issuer,
             executors=frozenset(file.executors),
@@ -228,6 +237,12 @@ def _keys(values: tuple[dict[str, str], ...]) -> dict[str, VerificationKey]:
     except KeyFileError:
         raise EvidenceRefused("A key in the trust file is not a public P-256 key.") from None
     return {key.id: key for key in found}
+
+
+def _replaced(file: TrustFile) -> dict[str, LastRecord]:
+    if file.replaced.keys() - _keys(file.roster_keys).keys():
+        raise EvidenceRefused("The trust file says where a roster key stopped that it does not have.")
+    return {name: LastRecord(last.version, last.digest) for name, last in file.replaced.items()}
 
 
 def _log_key(text: str) -> NoteKey:

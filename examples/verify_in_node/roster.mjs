@@ -18,6 +18,7 @@ export async function verifyRoster({ records, enrolments }, trust) {
   for (const [place, text] of records.entries()) {
     const record = await readRecord(text, place + 1, head, trust, delegates, latest);
     [head, latest] = [await recordDigest(text), Math.max(latest, record.iat)];
+    checkPinned(place + 1, head, trust);
     times.push(record.iat);
     if (record.type === "delegation") {
       await delegates.add(record);
@@ -30,8 +31,9 @@ export async function verifyRoster({ records, enrolments }, trust) {
       people.set(id, { id, name, accounts, roles, channels });
     }
   }
-  if (records.length < trust.rosterVersion) {
-    refuse("version", `The roster has ${records.length} records; at least ${trust.rosterVersion} were seen before.`);
+  const least = Math.max(trust.rosterVersion, ...[...trust.replaced.values()].map(({ version }) => version));
+  if (records.length < least) {
+    refuse("version", `The roster has ${records.length} records; at least ${least} were seen before.`);
   }
   for (const person of people.values()) person.ended = ended.has(`person ${person.id}`);
   const credentials = new Map();
@@ -63,7 +65,7 @@ export async function rosterAt(moment, { records, enrolments }, times, trust) {
     records: later === -1 ? records : records.slice(0, later),
     enrolments: enrolments.filter((text) => readEnrolment(text).enrolment.iat <= moment),
   };
-  return verifyRoster(then, { ...trust, rosterVersion: 0 });
+  return verifyRoster(then, { ...trust, rosterVersion: 0, replaced: new Map() }); // the whole was held against both
 }
 
 async function readRecord(text, number, head, trust, delegates, before) {
@@ -78,6 +80,9 @@ async function readRecord(text, number, head, trust, delegates, before) {
     if (!(error instanceof Refused)) throw error;
     refuse(error.reason, `Record ${number} of the roster is not signed by the roster key: ${error.message}`);
   }
+  if (number > (trust.replaced.get(signer)?.version ?? Infinity)) {
+    refuse("replaced", `Record ${number} of the roster is signed by a roster key that was replaced before it.`);
+  }
   if (record.version !== number || record.previous !== head) {
     refuse("chain", `Record ${number} of the roster does not follow the one before it.`);
   }
@@ -85,6 +90,15 @@ async function readRecord(text, number, head, trust, delegates, before) {
   if (delegate !== "") delegates.check(delegate, record, before);
   if (record.type === "invitation") delegates.invited(delegate, record);
   return record;
+}
+
+/** Whoever has a key that was replaced could sign another history, as long as the one that it ended with. */
+function checkPinned(number, head, trust) {
+  for (const { version, digest } of trust.replaced.values()) {
+    if (version === number && digest !== head) {
+      refuse("replaced", `Record ${number} of the roster is not the one at which a roster key was replaced.`);
+    }
+  }
 }
 
 function readEnrolment(text) {

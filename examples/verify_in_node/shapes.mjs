@@ -112,4 +112,8 @@ const trustMembers = {
   party: text, origins: listOf(text, 1, 100), roster_keys: keys, roster_version: atLeast(0), authority_keys: keys,
   log_key: nullOr(text),
 };
-export const trust = closed(trustMembers, { witnesses: listOf(text, 0, 16), quorum: atLeast(0) });
+const stopped = tableOf(closed({ version: atLeast(0), digest: text }));
+export const trust = closed(trustMembers, {
+  witnesses: listOf(text, 0, 16), quorum: atLeast(0),
+  replaced: (value) => stopped(value) && Object.keys(value).length <= 100,
+});

@@ -19,12 +19,18 @@ export async function readTrust(bytes) {
     refuse("trust", `The trust file cannot be read: ${error.message}`);
   }
   if (!shapes.trust(file)) refuse("trust", "This is no trust file of Counterfoil, or it has other members than one.");
+  const rosterKeys = await keysOf(file.roster_keys);
+  const replaced = new Map(Object.entries(file.replaced ?? {}));
+  if ([...replaced.keys()].some((id) => !rosterKeys.has(id))) {
+    refuse("trust", "The trust file says where a roster key stopped that it does not have.");
+  }
   return {
     issuer: file.issuer,
     executors: file.executors,
     party: file.party,
     origins: file.origins,
-    rosterKeys: await keysOf(file.roster_keys),
+    rosterKeys,
+    replaced,
     rosterVersion: file.roster_version,
     authorityKeys: await keysOf(file.authority_keys),
     log: file.log_key === null ? null : await readNoteKey(file.log_key),

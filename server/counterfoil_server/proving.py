@@ -19,6 +19,7 @@ from counterfoil.bundle import (
     FormerLogKey,
     LeafProof,
     PolicyText,
+    ReplacedKey,
     RosterRecords,
     Shown,
     Signed,
@@ -163,6 +164,7 @@ async def trust(
         witnesses=tuple(key.to_text() for key in witnesses),
         quorum=quorum,
         former_log_keys=tuple(FormerLogKey(key=each.key.to_text(), size=each.size) for each in former if each.size),
+        replaced={name: ReplacedKey(version=last.version, digest=last.digest) for name, last in known.replaced.items()},
     ).model_dump(mode="json")
 
 

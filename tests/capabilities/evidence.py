@@ -64,10 +64,10 @@ class Day:
     def contents(self, name: str) -> Contents:
         return Bundle.from_bytes(self.bundles[name]).contents
 
-    def signed(self, contents: Contents, ticket: str | None = None) -> bytes:
+    def signed(self, contents: Contents, ticket: str | None = None, now: int = LATER) -> bytes:
         """The bundle that a dishonest authority makes of these contents."""
         named = ticket or proven_ticket(contents.ticket)
-        claims = Attestation(iss=self.trust.issuer, ticket=named, bundle=contents.digest, iat=LATER)
+        claims = Attestation(iss=self.trust.issuer, ticket=named, bundle=contents.digest, iat=now)
         return Bundle(contents=contents, attestation=sign(self.key, BUNDLE_TYPE, claims.model_dump())).to_bytes()
 
     def verify(self, contents: Contents) -> Report:

@@ -11,7 +11,7 @@ import pytest
 from capabilities.evidence import AN_HOUR_ON, LATER, parlour_day, proofs_of, shop_day, with_ticket
 from capabilities.world import EXECUTOR, ISSUER, POLICY, START, World, open_world
 from counterfoil.audit import verify_bundle
-from counterfoil.bundle import Bundle, Contents, TicketEvidence, Trust, attest
+from counterfoil.bundle import Bundle, Contents, TicketEvidence, Trust
 from counterfoil.canonical import canonical, parse_strict, unb64
 from counterfoil.errors import CapabilityRefused, OrderRefused
 from counterfoil.keys import KeyRing, SigningKey
@@ -98,8 +98,7 @@ def test_one_that_could_still_be_used_does_not_belong_in_a_bundle() -> None:
     day = shop_day()
     contents = day.contents("executed")
     for now, fails in ((FIRST - 1, 1), (FIRST, 0), (START + CAPABILITY_LIFE + OVER, 2)):
-        bundle = attest(day.key, contents, issuer=ISSUER, ticket="", now=now)
-        found = verify_bundle(bundle.to_bytes(), day.trust).of("fails")
+        found = verify_bundle(day.signed(contents, now=now), day.trust).of("fails")
         assert sum("could still be used when this file was handed out" in line for line in found) == fails
 
 
@@ -108,8 +107,7 @@ def test_one_that_was_left_out_is_missed_when_its_time_is_over(name: str) -> Non
     day = shop_day()
     trimmed = with_ticket(day.contents("executed"), **{name: None})
     for now, status in ((LAST, "open"), (LAST + 1, "fails")):
-        bundle = attest(day.key, trimmed, issuer=ISSUER, ticket="", now=now)
-        found = verify_bundle(bundle.to_bytes(), day.trust)
+        found = verify_bundle(day.signed(trimmed, now=now), day.trust)
         assert any(line.startswith(f"the {name} ") for line in found.of("open" if status == "open" else "fails"))
     unread = with_ticket(
         trimmed,

@@ -17,6 +17,7 @@ from counterfoil.audit import verify_bundle
 from counterfoil.bundle import MAX_BUNDLE, Trust
 from counterfoil.canonical import canonical, parse_strict
 from counterfoil.errors import EvidenceRefused
+from counterfoil.keys import VerificationKey
 from server.cli.office import Office, Program
 from server.cli.signing import ANA, browser, enrolled, opened, payment
 from vectors.core import answer
@@ -121,6 +122,8 @@ async def test_both_say_it_in_the_same_words(verifier: Path, name: str, trust: s
 
 TRUST = json.loads((FOLDER / "trust.json").read_bytes())
 KEY = TRUST["roster_keys"][0]
+LAST = {"version": 3, "digest": "x"}
+KEY_ID = VerificationKey.from_jwk(KEY).id
 WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnesses"][0]
 
 
@@ -132,6 +135,8 @@ WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnes
         {"log_key": "desk.example/log+00000000+AA=="},
         {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
         {"witnesses": [TRUST["log_key"]]}, {"witnesses": [WITNESS[:-1]]}, {"witnesses": [WITNESS], "quorum": 2},
+        {"replaced": {"another": LAST}}, {"replaced": {KEY_ID: LAST | {"version": -1}}}, {"replaced": None},
+        {"replaced": {KEY_ID: LAST | {"more": 1}}}, {"replaced": {KEY_ID: {"version": 1}}}, {"replaced": []},
         {"witnesses": [WITNESS], "quorum": None}, {"witnesses": None}, {"witnesses": [WITNESS], "quorum": True},
         {"roster_keys": [KEY | {"d": KEY["x"]}]}, {"roster_keys": [KEY | {"y": KEY["x"]}]},
         {"roster_keys": [KEY | {"crv": "P-384"}]}, {"roster_keys": [KEY | {"x": f"{KEY['x']}="}]},

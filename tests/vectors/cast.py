@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from capabilities.world import Office, Passkey
-from counterfoil.bundle import TrustFile
+from counterfoil.bundle import ReplacedKey, TrustFile
 from counterfoil.canonical import b64, canonical, digest
 from counterfoil.checkpoints import LOG, WITNESS, NoteSigner
 from counterfoil.display import about_request
@@ -27,6 +27,7 @@ CODE = "123456"
 
 AUTHORITY = SeededKey.of("authority")
 ROSTER = SeededKey.of("roster")
+SUCCESSOR = SeededKey.of("the next roster")
 STRANGER = SeededKey.of("stranger")
 SERVICE = SeededKey.of("the sign-in service")
 LOG_SIGNER = NoteSigner.of("desk.example/log", LOG, ed25519("log"))
@@ -47,19 +48,23 @@ PASSKEYS: dict[str, Passkey] = {
 """Ben's cannot be copied; ``lost`` was Ann's; ``stranger`` is nobody's, ``cyd`` comes by a delegate."""
 
 
-def trust_file(*, log: bool = True, version: int = 3, quorum: int | None = None) -> TrustFile:
-    """What ``counterfoil prove --trust`` would write of this desk. ``quorum``: None where no witness is trusted."""
+def trust_file(
+    *, log: bool = True, version: int = 3, quorum: int | None = None, stopped: tuple[int, str] | None = None
+) -> TrustFile:
+    """What ``counterfoil prove --trust`` would write of this desk. ``quorum``: None where no witness is trusted.
+    ``stopped``: the last record of the roster's key, after which :data:`SUCCESSOR` signs."""
     return TrustFile(
         issuer=ISSUER,
         executors=(EXECUTOR,),
         party=PARTY,
         origins=(ISSUER,),
-        roster_keys=(ROSTER.public.to_jwk(),),
+        roster_keys=tuple(key.public.to_jwk() for key in ((ROSTER, SUCCESSOR) if stopped else (ROSTER,))),
         roster_version=version,
         authority_keys=(AUTHORITY.public.to_jwk(),),
         log_key=LOG_SIGNER.key.to_text() if log else None,
         witnesses=tuple(each.key.to_text() for each in WITNESSES) if quorum is not None else (),
         quorum=quorum or 0,
+        replaced={ROSTER.id: ReplacedKey(version=stopped[0], digest=stopped[1])} if stopped else {},
     )
 
 

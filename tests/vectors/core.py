@@ -196,6 +196,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "user_verified": ("did not verify its user",),
     "backup": ("not of the kind that was enrolled", "is not properly signed"),
     "version": ("records; at least",),
+    "replaced": ("by a roster key that was replaced", "not the one at which a roster key was replaced"),
     "chain": ("does not follow the one before it",),
     "delegation": ("names a key that cannot be one", "names a delegate that was named before"),
     "delegate": ("is by a delegate", "is dated before", "gives a role that its delegate", "about somebody whom",

@@ -11,6 +11,7 @@ from vectors.make_bundles import bundle_files, bundle_vectors
 from vectors.make_delegates import delegate_vectors
 from vectors.make_log import leaf_vectors, proof_vectors
 from vectors.make_orders import order_vectors
+from vectors.make_replaced import replaced_trusts, replaced_vectors
 from vectors.make_roster import roster_vectors
 from vectors.make_statements import statement_vectors
 from vectors.make_tokens import capability_vectors, json_vectors
@@ -23,6 +24,7 @@ TRUSTS = {
     "trust-first-day.json": trust_file(version=0),
     "trust-two-witnesses.json": trust_file(quorum=2),
     "trust-quorum-of-none.json": trust_file(quorum=0),
+    **replaced_trusts(),
 }
 
 
@@ -35,7 +37,7 @@ def generate(folder: Path) -> None:
     write(folder, "capability", capability_vectors())
     write(folder, "order", order_vectors())
     write(folder, "statement", statement_vectors())
-    write(folder, "roster", roster_vectors() + delegate_vectors())
+    write(folder, "roster", roster_vectors() + delegate_vectors() + replaced_vectors())
     write(folder, "leaf", leaf_vectors())
     write(folder, "proof", proof_vectors())
     write(folder, "bundle", bundle_vectors())

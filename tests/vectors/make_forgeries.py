@@ -12,6 +12,7 @@ from vectors.make_bundles import attested, changed, day, numbers
 from vectors.make_forged_ends import forged_ends
 from vectors.make_forged_leaves import forged_leaves
 from vectors.make_forged_tokens import forged_tokens
+from vectors.make_replaced import by_replaced_keys
 from vectors.make_witnessed import witnessed
 from vectors.vector import JSONObject
 
@@ -21,7 +22,15 @@ STOPPED = ["attestation"]
 
 @cache
 def FORGERIES() -> list[Forgery]:
-    return [*_by_anybody(), *_by_the_authority(), *forged_leaves(), *forged_ends(), *forged_tokens(), *witnessed()]
+    return [
+        *_by_anybody(),
+        *_by_the_authority(),
+        *forged_leaves(),
+        *forged_ends(),
+        *forged_tokens(),
+        *witnessed(),
+        *by_replaced_keys(),
+    ]
 
 
 def _by_anybody() -> list[Forgery]:
