@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -135,6 +136,11 @@ async def test_drill_the_roster_key_is_stolen(office: Office) -> None:
         for arguments in steps(PAGE, "When the roster key is stolen", ID=person)[replacing:]:
             ran = office.run(*arguments, width=200)
             assert ran.code == 0, ran
+
+    # Whoever audits is told where the stolen key stopped.
+    trust = json.loads(office.run("prove", "--trust").out)
+    assert set(trust["replaced"]) == {stolen.id}
+    assert trust["replaced"][stolen.id]["version"] <= trust["roster_version"]
 
     async with desk.parts() as parts:
         # Whom the thief invited decides nothing, and enrols nothing.
