@@ -21,7 +21,7 @@ export async function checkProofs(given, told, trust, report) {
       report.add("fails", "log", `Leaf ${index} is not proven to be on the log: no proof came with it.`);
     } else {
       const checkpoint = await report.check("log", `The proof of leaf ${index}`, async () => {
-        const proven = await checkProof(proofs.get(index), leaves.get(index), log);
+        const proven = await checkProof(proofs.get(index), leaves.get(index), trust);
         return proven.index === index ? proven.checkpoint : refuse("index", "It is of another place on the log.");
       });
       if (checkpoint !== undefined) under.push(checkpoint);

@@ -2,7 +2,7 @@
 // tlog-cosignature, signed-note. docs/spec/leaf.md.
 
 import { concat, plainBase64, same, sha256, utf8, verifiesEd25519 } from "./bytes.mjs";
-import { refuse } from "./refused.mjs";
+import { refuse, Refused } from "./refused.mjs";
 
 const LOG = 1;
 export const WITNESS = 4;
@@ -23,7 +23,7 @@ export async function readNoteKey(text) {
 }
 
 /** The index of the leaf with this body, and the checkpoint that it is under. */
-export async function checkProof(proof, body, log) {
+export async function checkProof(proof, body, { log, former }) {
   const gap = proof.indexOf("\n\n");
   const lines = proof.slice(0, Math.max(gap, 0)).split("\n");
   if (gap === -1 || lines[0] !== "c2sp.org/tlog-proof@v1") refuse("form", "This is no proof of inclusion.");
@@ -31,7 +31,7 @@ export async function checkProof(proof, body, log) {
   const number = lines[1]?.startsWith("index ") ? lines[1].slice("index ".length) : "";
   const path = lines.slice(2).map(plainBase64);
   if (!SIZE.test(number) || path.length > MAX_LINES) refuse("form", "This is no proof of inclusion.");
-  const checkpoint = await readCheckpoint(proof.slice(gap + 2), log);
+  const checkpoint = await readAsOfThen(proof.slice(gap + 2), log, former);
   await checkInclusion(await leafHash(body), BigInt(number), checkpoint, path);
   return { index: Number(number), checkpoint };
 }
@@ -53,6 +53,23 @@ async function checkInclusion(leaf, index, { size, root }, path) {
     [place, last] = [place >> 1n, last >> 1n];
   }
   if (last !== 0n || !same(found, root)) refuse("path", "The proof does not lead from the leaf to the root that was signed.");
+}
+
+/** A checkpoint signed by the log's key or, as far as it counts, by one that the log had before. */
+async function readAsOfThen(note, log, former) {
+  try {
+    return await readCheckpoint(note, log);
+  } catch (refusal) {
+    if (!(refusal instanceof Refused)) throw refusal;
+    for (const { key, size } of former) {
+      const found = await readCheckpoint(note, key).catch((error) => {
+        if (!(error instanceof Refused)) throw error;
+        return null;
+      });
+      if (found !== null && found.size <= size) return found;
+    }
+    throw refusal;
+  }
 }
 
 /** A checkpoint signed by the log's key; signatures of others may stand beside its own. */

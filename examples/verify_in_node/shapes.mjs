@@ -115,5 +115,6 @@ const trustMembers = {
 const stopped = tableOf(closed({ version: atLeast(0), digest: text }));
 export const trust = closed(trustMembers, {
   witnesses: listOf(text, 0, 16), quorum: atLeast(0),
+  former_log_keys: listOf(closed({ key: text, size: atLeast(0) }), 0, 100),
   replaced: (value) => stopped(value) && Object.keys(value).length <= 100,
 });

@@ -36,7 +36,13 @@ export async function readTrust(bytes) {
     log: file.log_key === null ? null : await readNoteKey(file.log_key),
     witnesses: await witnessesOf(file),
     quorum: file.quorum ?? 0,
+    former: await Promise.all((file.former_log_keys ?? []).map(formerKey)),
   };
+}
+
+/** A key that the log had before, and the size up to which its checkpoints count. */
+async function formerKey({ key, size }) {
+  return { key: await readNoteKey(key), size: BigInt(size) };
 }
 
 async function witnessesOf({ witnesses = [], quorum = 0, log_key: log }) {

@@ -67,7 +67,7 @@ const verifiers = {
   },
 
   async proof({ proof, body }, trust) {
-    const { index, checkpoint } = await checkProof(proof, body, trust.log);
+    const { index, checkpoint } = await checkProof(proof, body, trust);
     return { index, size: Number(checkpoint.size) };
   },
 };

@@ -135,6 +135,8 @@ WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnes
         {"log_key": "desk.example/log+00000000+AA=="},
         {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
         {"witnesses": [TRUST["log_key"]]}, {"witnesses": [WITNESS[:-1]]}, {"witnesses": [WITNESS], "quorum": 2},
+        {"former_log_keys": [{"key": TRUST["log_key"], "size": -1}]}, {"former_log_keys": [{"key": TRUST["log_key"]}]},
+        {"former_log_keys": [{"key": "x", "size": 1}]}, {"former_log_keys": None},
         {"replaced": {"another": LAST}}, {"replaced": {KEY_ID: LAST | {"version": -1}}}, {"replaced": None},
         {"replaced": {KEY_ID: LAST | {"more": 1}}}, {"replaced": {KEY_ID: {"version": 1}}}, {"replaced": []},
         {"witnesses": [WITNESS], "quorum": None}, {"witnesses": None}, {"witnesses": [WITNESS], "quorum": True},

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from capabilities.world import Office, Passkey
-from counterfoil.bundle import ReplacedKey, TrustFile
+from counterfoil.bundle import FormerLogKey, ReplacedKey, TrustFile
 from counterfoil.canonical import b64, canonical, digest
 from counterfoil.checkpoints import LOG, WITNESS, NoteSigner
 from counterfoil.display import about_request
@@ -32,6 +32,7 @@ STRANGER = SeededKey.of("stranger")
 SERVICE = SeededKey.of("the sign-in service")
 LOG_SIGNER = NoteSigner.of("desk.example/log", LOG, ed25519("log"))
 STRANGE_LOG = NoteSigner.of("desk.example/log", LOG, ed25519("another log"))
+NEXT_LOG = NoteSigner.of("desk.example/log", LOG, ed25519("the next log"))
 WITNESSES = tuple(NoteSigner.of(f"{name}.example/witness", WITNESS, ed25519(name)) for name in ("oak", "elm"))
 STRANGE_WITNESS = NoteSigner.of("ash.example/witness", WITNESS, ed25519("ash"))
 
@@ -49,10 +50,16 @@ PASSKEYS: dict[str, Passkey] = {
 
 
 def trust_file(
-    *, log: bool = True, version: int = 3, quorum: int | None = None, stopped: tuple[int, str] | None = None
+    *,
+    log: bool = True,
+    version: int = 3,
+    quorum: int | None = None,
+    stopped: tuple[int, str] | None = None,
+    former: int | None = None,
 ) -> TrustFile:
     """What ``counterfoil prove --trust`` would write of this desk. ``quorum``: None where no witness is trusted.
-    ``stopped``: the last record of the roster's key, after which :data:`SUCCESSOR` signs."""
+    ``stopped``: the last record of the roster's key, after which :data:`SUCCESSOR` signs.
+    ``former``: the size at which the log's key was replaced by :data:`NEXT_LOG`."""
     return TrustFile(
         issuer=ISSUER,
         executors=(EXECUTOR,),
@@ -61,7 +68,8 @@ def trust_file(
         roster_keys=tuple(key.public.to_jwk() for key in ((ROSTER, SUCCESSOR) if stopped else (ROSTER,))),
         roster_version=version,
         authority_keys=(AUTHORITY.public.to_jwk(),),
-        log_key=LOG_SIGNER.key.to_text() if log else None,
+        log_key=(LOG_SIGNER if former is None else NEXT_LOG).key.to_text() if log else None,
+        former_log_keys=() if former is None else (FormerLogKey(key=LOG_SIGNER.key.to_text(), size=former),),
         witnesses=tuple(each.key.to_text() for each in WITNESSES) if quorum is not None else (),
         quorum=quorum or 0,
         replaced={ROSTER.id: ReplacedKey(version=stopped[0], digest=stopped[1])} if stopped else {},

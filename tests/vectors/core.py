@@ -106,7 +106,7 @@ def _leaf(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
 def _proof(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     if trust.log is None:
         raise ProofRefused()
-    index, checkpoint = check_proof(given["proof"], given["body"].encode(), trust.log)
+    index, checkpoint = check_proof(given["proof"], given["body"].encode(), trust.log, trust.former)
     return {"index": index, "size": checkpoint.size}
 
 

@@ -24,6 +24,7 @@ TRUSTS = {
     "trust-first-day.json": trust_file(version=0),
     "trust-two-witnesses.json": trust_file(quorum=2),
     "trust-quorum-of-none.json": trust_file(quorum=0),
+    "trust-log-key-replaced.json": trust_file(former=6),
     **replaced_trusts(),
 }
 

@@ -11,7 +11,7 @@ from counterfoil.canonical import b64, canonical, parse_strict
 from counterfoil.checkpoints import WITNESS, NoteSigner, cosign, read_checkpoint, sign_checkpoint, write_proof
 from counterfoil.log import GENESIS, LeafDraft, seal
 from counterfoil.tlog import Tile, Tree, leaf_hash, read_tile
-from vectors.cast import LOG_SIGNER, START, STRANGE_LOG
+from vectors.cast import LOG_SIGNER, NEXT_LOG, START, STRANGE_LOG
 from vectors.seeded import ed25519, seed
 from vectors.vector import JSONObject, Vector, accepted, refused
 
@@ -135,8 +135,18 @@ def proof_vectors() -> list[Vector]:
     """Proofs that a leaf is on the log."""
     log = small_log()
 
-    def vector(name: str, shows: str, expected: JSONObject, proof: str, number: int = 2) -> Vector:
-        return Vector(name, shows, "proof", {"body": log.leaves[number].body, "proof": proof}, expected)
+    def vector(
+        name: str, shows: str, expected: JSONObject, proof: str, number: int = 2, *, trust: str = "trust.json"
+    ) -> Vector:
+        return Vector(name, shows, "proof", {"body": log.leaves[number].body, "proof": proof}, expected, trust=trust)
+
+    def after(name: str, shows: str, expected: JSONObject, size: int, *signers: NoteSigner) -> Vector:
+        """Of a log whose key was replaced after six leaves."""
+        first, *others = signers
+        proof = log.proof(2, size=size, signer=first)
+        for other in others:
+            proof += log.proof(2, size=size, signer=other).rpartition("\n\n")[2]
+        return vector(name, shows, expected, proof, trust="trust-log-key-replaced.json")
 
     honest = log.proof(2)
     lines = honest.split("\n")
@@ -161,6 +171,16 @@ def proof_vectors() -> list[Vector]:
                log.proof(2, after=cosigned)),
         vector("with a signature of somebody unknown", "it is left unread", accepted(index=2, size=7),
                log.proof(2, after=stranger)),
+        after("by the key that the log has now", "it is the trusted one", accepted(index=2, size=7), 7, NEXT_LOG),
+        after("by the key of then, as far as it counts", "proofs from before hold", accepted(index=2, size=6), 6,
+              LOG_SIGNER),
+        after("by the key of then, of a smaller log", "proofs from before hold", accepted(index=2, size=3), 3,
+              LOG_SIGNER),
+        after("by both", "the last checkpoint of one is the first of the other", accepted(index=2, size=6), 6,
+              LOG_SIGNER, NEXT_LOG),
+        after("by the key of then, of a larger log", "a stolen key signs what its thief likes", refused("signature"), 7,
+              LOG_SIGNER),
+        after("by a key that the log never had", "the keys are the trusted ones", refused("signature"), 6, STRANGE_LOG),
         vector("of another leaf", "the path is from these bytes", refused("path"), honest, 4),
         vector("a swapped hash", "the path leads elsewhere", refused("path"), honest.replace(lines[2], first)),
         vector("hashes in another order", "the path leads elsewhere", refused("path"),
