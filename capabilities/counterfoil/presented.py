@@ -63,7 +63,9 @@ class PresentedOrder(Frozen):
         if len(body) > MAX_BUNDLE:
             raise OrderRefused(f"The order is larger than {MAX_BUNDLE >> 20} MiB.")
         try:
-            parse_strict(body)
+            value = parse_strict(body)
+            if not isinstance(value, dict) or value.keys() != PresentedOrder.model_fields.keys():
+                raise BadJSON
             return PresentedOrder.model_validate_json(body)
         except (BadJSON, ValidationError):
             raise OrderRefused("This is no order of Counterfoil with its evidence.") from None
@@ -167,6 +169,12 @@ class _Shown(dict[str, str]):
 
 def _shown(displays: Sequence[Shown], envelope: Envelope) -> _Shown:
     shown = _Shown()
+    try:
+        is_readable = isinstance(parse_strict(envelope.arguments.encode()), dict)
+    except BadJSON:
+        is_readable = False
+    if not is_readable:
+        raise OrderRefused("The request's arguments cannot be read.")
     for page in displays:
         try:
             check_display(read_display(page.content), envelope, page.seat)

@@ -89,18 +89,24 @@ const STATES = [
   "pending", "approved", "held", "executing", "executed", "not_executed", "unknown", "declined", "cancelled",
   "expired", "revoked",
 ];
+const displays = listOf(closed({ seat: text, content: text }), 0, 100);
 const evidence = closed({
   envelope: text, statements: listOf(signed, 0, 100), settlement: nullOr(signed),
-  displays: listOf(closed({ seat: text, content: text }), 0, 100),
+  displays,
   capability: nullOr(text), order: nullOr(text),
   leaves: listOf(closed({ body: text, opening: nullOr(text) }), 0, 10_000),
   state: oneOf(...STATES), outcome: nullOr(text),
+});
+const roster = closed({ records: listOf(text), enrolments: listOf(text, 0, 202) });
+export const presented = closed({
+  format: oneOf("counterfoil-order"), v: oneOf(1), order: text, envelope: text,
+  statements: listOf(signed, 0, 100), displays, roster,
 });
 export const bundle = closed({
   format: oneOf("counterfoil-bundle"), v: oneOf(1), attestation: text,
   contents: closed({
     ticket: evidence, access: nullOr(evidence),
-    roster: closed({ records: listOf(text), enrolments: listOf(text, 0, 202) }),
+    roster,
     policy: nullOr(closed({ text, schema_text: text })),
     proofs: listOf(closed({ leaf: integer, proof: text }), 0, 10_000),
   }),

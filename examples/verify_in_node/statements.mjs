@@ -18,6 +18,17 @@ export function readEnvelope(text) {
   return envelope;
 }
 
+/** The arguments of an envelope. */
+export function readArguments(text) {
+  try {
+    const args = parseStrict(text);
+    if (isObject(args)) return args;
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+  }
+  return refuse("form", "It cannot be read.");
+}
+
 /** The role of a staff seat; null for the holder's. */
 export const roleOf = (seat) => (seat.startsWith("staff:") ? seat.slice("staff:".length) : null);
 

@@ -6,10 +6,9 @@ import { readLeaves, says } from "./leaves.mjs";
 import { evidenceOf, grantOf, holds, metButForTime, verifyEvidence } from "./order.mjs";
 import { checkEstablished, checkOutcome } from "./outcome.mjs";
 import { checkPage, readPage, rungInWords, seatInWords } from "./pages.mjs";
-import { refuse, Refused } from "./refused.mjs";
+import { refuse } from "./refused.mjs";
 import { at } from "./report.mjs";
-import { checkStatement, envelopeDigest, readEnvelope, readStatement } from "./statements.mjs";
-import { isObject, parseStrict } from "./strict_json.mjs";
+import { checkStatement, envelopeDigest, readArguments, readEnvelope, readStatement } from "./statements.mjs";
 import { auditTokens } from "./ticket_tokens.mjs";
 
 const CHANGED = "the desk has changed since";
@@ -204,14 +203,4 @@ export class TicketAudit {
       this.hold("outcome", `it ended as ${state}, and the outcome in the bundle is ${whose}.`);
     }
   }
-}
-
-function readArguments(text) {
-  try {
-    const args = parseStrict(text);
-    if (isObject(args)) return args;
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-  }
-  return refuse("form", "It cannot be read.");
 }

@@ -6,11 +6,12 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
-import { b64, digest, unb64 } from "./bytes.mjs";
+import { b64, digest, unb64, utf8 } from "./bytes.mjs";
 import { verifyBundle } from "./bundle.mjs";
 import { readLeaf } from "./leaves.mjs";
 import { checkProof, leafHash } from "./log_proofs.mjs";
 import { evidenceOf, grantOf, holds, verifyEvidence, verifyOrder } from "./order.mjs";
+import { verifyPresented } from "./presented.mjs";
 import { refuse, Refused } from "./refused.mjs";
 import { verifyRoster } from "./roster.mjs";
 import { checkStatement, readEnvelope } from "./statements.mjs";
@@ -38,6 +39,16 @@ const verifiers = {
     const grant = await grantUnder(given.access, claims.redeemed_at, roster, trust);
     const about = { envelope, envelopeText: given.envelope, displays, roster, trust, grant };
     const { people, reached } = await verifyEvidence(given.statements, claims.redeemed_at, about);
+    return { ticket: claims.ticket, people, reached };
+  },
+
+  async presented(given, trust) {
+    const { heard_at: heardAt, stopped, redeemed, barred, roster_records: rosterRecords } = given.memory;
+    const memory = {
+      heardAt, stopped: new Set(stopped), redeemed: new Map(Object.entries(redeemed)), barred: new Set(barred),
+      rosterRecords,
+    };
+    const { claims, people, reached } = await verifyPresented(utf8(given.presented), { ...given, trust, memory });
     return { ticket: claims.ticket, people, reached };
   },
 

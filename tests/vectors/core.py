@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from counterfoil.checkpoints import check_proof
 from counterfoil.errors import NoAccess, ProofRefused
 from counterfoil.evidence import Evidence, SignedStatement, check_statement, evidence_of
 from counterfoil.grants import Grant, grant_of
+from counterfoil.presented import OrderVerifier
 from counterfoil.proof import verify_envelope, verify_evidence
 from counterfoil.roster import Roster, verify_roster
+from counterfoil.rungs import Rung
 from counterfoil.statements import Assertion
 from counterfoil.tickets import Envelope
 from counterfoil.tlog import leaf_hash
@@ -55,6 +59,41 @@ def _order(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     )  # fmt: skip
     return {
         "ticket": claims.ticket,
+        "people": list(proven.evidence.people),
+        "reached": proven.reached.model_dump(mode="json"),
+    }
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What was heard of the feed, as plain data."""
+
+    told: JSONObject
+
+    def heard_at(self) -> int | None:
+        at: int | None = self.told["heard_at"]
+        return at
+
+    def stopped(self, ticket: str) -> bool:
+        return ticket in self.told["stopped"]
+
+    def redeemed(self, ticket: str) -> str | None:
+        named: str | None = self.told["redeemed"].get(ticket)
+        return named
+
+    def barred(self, scopes: Collection[str]) -> bool:
+        return any(scope in self.told["barred"] for scope in scopes)
+
+    def roster_records(self) -> int:
+        return int(self.told["roster_records"])
+
+
+def _presented(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
+    floors = {name: [Rung.model_validate(rung) for rung in rungs] for name, rungs in given["floors"].items()}
+    verifier = OrderVerifier(trust=trust, executor=given["executor"], floors=floors, memory=Remembered(given["memory"]))
+    proven = verifier.verify(given["presented"].encode(), now=given["now"])
+    return {
+        "ticket": proven.claims.ticket,
         "people": list(proven.evidence.people),
         "reached": proven.reached.model_dump(mode="json"),
     }
@@ -174,13 +213,19 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "lifetime": ("outside its lifetime",),
     "late": ("too late to be run",),
     "time": ("does not redeem", "times are not possible", "after the ticket was redeemed"),
+    "feed": ("was not heard",),
+    "stopped": ("The ticket was stopped",),
+    "redemption": ("does not tell of this redemption",),
+    "page": ("What was shown does not fit",),
+    "barred": ("is suspended or revoked",),
+    "floor": ("does not run the operation", "This executor runs refund only if"),
     "requirements": ("do not meet what the request requires",),
-    "grant": ("Nobody has granted access", "is not for it"),
+    "grant": ("Nobody has granted access", "is not for it", "Nobody signed for this request itself"),
     "declined": ("Somebody declined",),
     "person": ("One person cannot fill two seats",),
     "envelope": ("is not the one that the order is for", "is for another request"),
     "form": ("changed outside Counterfoil", "cannot be read", "canonical form", "no proof of inclusion",
-             "no checkpoint", "no signed note"),
+             "no checkpoint", "no signed note", "no order of Counterfoil"),
     "decision": ("for another kind of request",),
     "seat": ("than was to be shown",),
     "display": ("than was to be shown",),
@@ -195,7 +240,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "user_present": ("Nobody was present",),
     "user_verified": ("did not verify its user",),
     "backup": ("not of the kind that was enrolled", "is not properly signed"),
-    "version": ("records; at least",),
+    "version": ("records; at least", "lacks records that the log tells of"),
     "replaced": ("by a roster key that was replaced", "not the one at which a roster key was replaced"),
     "chain": ("does not follow the one before it",),
     "delegation": ("names a key that cannot be one", "names a delegate that was named before"),

@@ -11,6 +11,7 @@ from vectors.make_bundles import bundle_files, bundle_vectors
 from vectors.make_delegates import delegate_vectors
 from vectors.make_log import leaf_vectors, proof_vectors
 from vectors.make_orders import order_vectors
+from vectors.make_presented import presented_vectors
 from vectors.make_replaced import replaced_trusts, replaced_vectors
 from vectors.make_roster import roster_vectors
 from vectors.make_statements import statement_vectors
@@ -37,6 +38,7 @@ def generate(folder: Path) -> None:
     write(folder, "json", json_vectors())
     write(folder, "capability", capability_vectors())
     write(folder, "order", order_vectors())
+    write(folder, "presented", presented_vectors())
     write(folder, "statement", statement_vectors())
     write(folder, "roster", roster_vectors() + delegate_vectors() + replaced_vectors())
     write(folder, "leaf", leaf_vectors())
