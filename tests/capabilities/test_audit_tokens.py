@@ -204,3 +204,22 @@ def claims_of(token: str) -> Any:
 
 def header_of(token: str) -> Any:
     return parse_strict(unb64(token.split(".")[0]))
+
+
+def without_opening(contents: Contents, event: str) -> Contents:
+    leaves = (
+        each.model_copy(update={"opening": None}) if f'"{event}"' in each.body else each
+        for each in contents.ticket.leaves
+    )
+    return with_ticket(contents, leaves=tuple(leaves))
+
+
+@pytest.mark.parametrize("event", ["redeem", "mint"])
+def test_whichever_leaf_can_be_read_names_the_capability(event: str) -> None:
+    """The opening of the other was deleted."""
+    day = shop_day()
+    contents = without_opening(day.contents("executed"), event)
+    assert day.verify(contents).holds
+    text = sign(day.key, CAPABILITY_TYPE, claims(contents, CAPABILITY_TYPE) | {"jti": "another"})
+    [found] = day.verify(with_ticket(contents, capability=text)).of("fails")
+    assert "not the one that was minted and redeemed" in found
