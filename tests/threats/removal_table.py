@@ -905,8 +905,8 @@ REMOVALS = (
         # Three layers: whoever settles it asks the ledger, the executor does, and nothing starts twice.
         (
             EXECUTION + "dispatcher.py",
-            "            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is None:\n",
-            "            if True:\n",
+            "            elif self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:\n",
+            "            elif False:\n",
         ),
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,
