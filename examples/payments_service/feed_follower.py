@@ -119,10 +119,12 @@ class FeedFollower:
         secure, host = self._where.scheme == "https", self._where.hostname or ""
         kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
         connection = kind(host, self._where.port, timeout=ONE_READ)
-        deadline = threading.Timer(ONE_PAGE, _hang_up, [connection])
-        deadline.daemon = True
+        deadline: threading.Timer | None = None
         try:
             connection.connect()
+            # Of the socket itself: where the authority means to close it, the connection lets go of it before the body.
+            deadline = threading.Timer(ONE_PAGE, _hang_up, [connection.sock])
+            deadline.daemon = True
             deadline.start()
             path = f"{self._where.path.rstrip('/')}/feed?first={first}"
             connection.request("GET", path, headers={"Authorization": f"Bearer {self._token}"})
@@ -130,7 +132,8 @@ class FeedFollower:
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Cut(f"The feed could not be read: {type(error).__name__}.") from None
         finally:
-            deadline.cancel()
+            if deadline is not None:
+                deadline.cancel()
             connection.close()
 
     def _note(self, trouble: Trouble | None) -> None:
@@ -138,7 +141,7 @@ class FeedFollower:
         if trouble is not None and trouble != self.trouble:
             logger.error("The authority's feed %s: %s", "is cut" if trouble.kind == "cut" else "lies", trouble.words)
         elif trouble is None and self.trouble is not None:
-            logger.info("The authority's feed is heard again: %d leaves of the log.", self._memory.position().size)
+            logger.info("The authority's feed is heard again.")
         self.trouble = trouble
 
 
@@ -155,8 +158,7 @@ def _body(response: http.client.HTTPResponse) -> bytes:
     return body
 
 
-def _hang_up(connection: http.client.HTTPConnection) -> None:
+def _hang_up(connected: socket.socket) -> None:
     """Whoever waits for the rest of an answer waits no longer."""
-    if connection.sock is not None:
-        with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        connected.shutdown(socket.SHUT_RDWR)

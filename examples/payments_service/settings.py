@@ -63,13 +63,20 @@ def load(path: Path) -> Settings:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
         raise StartRefused(f"The settings {path} do not fit: {place}: {first['msg']}.") from None
-    where = urlsplit(settings.authority)
-    if where.scheme not in ("http", "https") or not where.hostname:
+    if not _is_address(settings.authority):
         raise StartRefused("authority is the address of the desk, as in https://desk.example.")
     for operation, floor in settings.floor.items():
         if not floor or any(rung.is_empty for rung in floor):
             raise StartRefused(f"The floor of {operation} asks for nothing. Say at least whose approval it takes.")
     return settings
+
+
+def _is_address(text: str) -> bool:
+    try:
+        where = urlsplit(text)
+        return where.scheme in ("http", "https") and bool(where.hostname) and where.port != 0
+    except ValueError:
+        return False
 
 
 def trust_of(settings: Settings, folder: Path) -> Trust:

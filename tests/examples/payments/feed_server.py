@@ -83,7 +83,7 @@ class FeedServer:
             for place in range(len(body)):
                 writer.write(body[place : place + 1])
                 await writer.drain()
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.1)
         writer.write(body)
 
     async def _page(self, first: int) -> bytes:
