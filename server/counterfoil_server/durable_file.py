@@ -15,6 +15,11 @@ def replace_durably(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+    move_durably(fresh, path)
+
+
+def move_durably(fresh: Path, path: Path) -> None:
+    """Put a file that is on the disk in the place of another of its folder; raises OSError."""
     fresh.replace(path)
     sync_folder(path.parent)
 

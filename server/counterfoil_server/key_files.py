@@ -30,6 +30,7 @@ from counterfoil.checkpoints import FormerKey, NoteKey
 from counterfoil.errors import KeyFileError, KeysElsewhere, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey, VerificationKey
 from counterfoil.roster import LastRecord
+from counterfoil_server.durable_file import move_durably, replace_durably
 
 SECRET_LENGTH = 32
 TRUST = "trust.json"
@@ -121,7 +122,7 @@ def keep_log_key(folder: Path, former: Sequence[FormerKey]) -> None:
     """Let the next key be the one that seals, with these before it. Raises OSError."""
     entries = [{"key": each.key.to_text(), "size": each.size} for each in former]
     replace_private(folder / LOG_FORMER, json.dumps(entries, indent=2).encode())
-    _move(folder / LOG_NEXT, folder / LOG)
+    move_durably(folder / LOG_NEXT, folder / LOG)
 
 
 def former_log_keys(folder: Path) -> tuple[FormerKey, ...]:
@@ -236,20 +237,8 @@ def keep_ring(folder: Path, ring: KeyRing) -> None:
 
 
 def replace_private(path: Path, content: bytes) -> None:
-    """Put the content in the file's place, durably; the old one is there until the new one is. Raises OSError."""
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)  # of a process that ended here
-    write_private(fresh, content)
-    _move(fresh, path)
-
-
-def _move(fresh: Path, path: Path) -> None:
-    fresh.replace(path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """The same in the place of another file, which is there until the new one is; raises OSError."""
+    replace_durably(path, content, mode=0o600)
 
 
 def _create_ring(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from counterfoil.errors import StoreFailed
 from counterfoil_server import key_files
 from counterfoil_server.config import Configuration
 from counterfoil_server.publishing.cosigning import Witness
@@ -40,14 +41,23 @@ async def open_publisher(configuration: Configuration, sealer: Sealer) -> Publis
 
 
 def set_aside(configuration: Configuration, now: int) -> None:
-    """Rename what was published of the log that ends here, in files and git folders: the next one has another name."""
+    """Rename what was published of the log that ends here, in files and git folders: the next one has another name.
+
+    Raises StoreFailed.
+    """
     settings = configuration.settings.log
     files = [configuration.state / key_files.COSIGNED]
     files += [configuration.folder / settings.publish_file] if settings.publish_file else []
     files += [configuration.folder / settings.publish_git / FILE_NAME] if settings.publish_git else []
     for file in files:
-        if read_file(file) is not None:
-            file.replace(file.with_name(f"{file.name}.until-{now}"))
+        try:
+            if read_file(file) is not None:
+                file.replace(file.with_name(f"{file.name}.until-{now}"))
+        except OSError as error:
+            raise StoreFailed(
+                f"{file} cannot be set aside: {error.strerror}. The log goes on as it was.",
+                "Mend the file's rights or its disk, or rename it yourself, and try again.",
+            ) from None
 
 
 def _near(configuration: Configuration) -> Iterator[Target]:

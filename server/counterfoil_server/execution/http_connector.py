@@ -96,7 +96,7 @@ class HTTPConnector:
         """
         if execution.presented is None:
             raise NotExecuted("The operation names no executor outside, so there is no order to hand on.")
-        headers = self._headers()
+        headers = await self._headers()
         if headers is None:
             raise NotExecuted("The way to the executor outside is not set up.")
         headers |= {"idempotency-key": execution.idempotency_key, "content-type": "application/json"}
@@ -134,7 +134,7 @@ class HTTPConnector:
 
         Call it from the operation's lookup. Raises :class:`OutcomeUnknown`.
         """
-        headers = self._headers()
+        headers = await self._headers()
         if headers is None:
             raise OutcomeUnknown("The way to the executor outside is not set up.")
         pause, why = self._pause, ""
@@ -154,7 +154,7 @@ class HTTPConnector:
             why = answer.reason
         raise OutcomeUnknown(f"The executor outside does not know the end of it: {why}")
 
-    def _headers(self) -> dict[str, str] | None:
+    async def _headers(self) -> dict[str, str] | None:
         """What goes along with each call, once all that a call needs is loaded; None, said to the operator, where the
         token is missing."""
         token = os.environ.get(self._token_env, "")
@@ -166,9 +166,8 @@ class HTTPConnector:
             )
             return None
         if self._context is None:
-            import httpx2  # a server whose desk never calls out does without
-
-            self._context = httpx2.create_ssl_context(trust_env=False)
+            # Reading so many certificates would hold everybody else up.
+            self._context = await asyncio.to_thread(_trusting_usual)
         return {"authorization": f"Bearer {token}", "accept": "application/json", "accept-encoding": "identity"}
 
     async def _ask(self, path: str, deadline: float, headers: dict[str, str], content: bytes = b"") -> Answer:
@@ -227,6 +226,12 @@ def _trusting(certificates: Path) -> ssl.SSLContext:
         raise DeskError(
             f"The certificates in {certificates} cannot be used: {error}.", "Name a PEM file of authorities."
         ) from None
+
+
+def _trusting_usual() -> ssl.SSLContext:
+    import httpx2  # a server whose desk never calls out does without
+
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 def _receipt(answer: Executed, receipt: type[R]) -> R:

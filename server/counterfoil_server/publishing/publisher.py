@@ -230,7 +230,9 @@ class Publisher:
                 await work
         except TamperDetected as error:
             standing.alarm, standing.error = error.happened, ""
-        except (TimeoutError, OSError, CounterfoilError, ValueError) as error:
+        except Exception as error:  # whatever it is, the others get theirs, and tickets go on
+            if not isinstance(error, (OSError, CounterfoilError, ValueError)):
+                logger.exception("%s failed", standing.name)
             standing.failing_since = now if standing.failing_since is None else standing.failing_since
             standing.error = _words(error, within)
         else:
@@ -253,4 +255,4 @@ def _words(error: Exception, within: float) -> str:
         return f"no answer within {within:g} seconds"
     if isinstance(error, CounterfoilError):
         return error.happened.rstrip(".")
-    return str(getattr(error, "strerror", None) or error).rstrip(".")
+    return str(getattr(error, "strerror", None) or error).rstrip(".") or type(error).__name__

@@ -97,7 +97,7 @@ class Memory:
         path = folder / KEY
         try:
             private = load_pem_private_key(read_private(path), password=None)
-        except ValueError:
+        except (ValueError, TypeError):  # damaged, or under a passphrase
             private = None
         if not isinstance(private, Ed25519PrivateKey):
             raise KeyFileError(f"The key file {path} is damaged, or holds no Ed25519 key.", ANEW)
@@ -153,6 +153,11 @@ def _read(path: Path, private: Ed25519PrivateKey) -> tuple[str, dict[str, Seen]]
             seen[origin] = Seen(each.size, root)
     except FileNotFoundError:
         raise TamperDetected(f"What the witness has seen, {path}, is missing.", ANEW) from None
+    except OSError as error:
+        raise StoreFailed(
+            f"What the witness has seen, {path}, cannot be read: {error.strerror}.",
+            "Mend the file's rights or its disk.",
+        ) from None
     except (ValueError, TypeError, KeyError, RecursionError, ValidationError, InvalidSignature):
         raise TamperDetected(f"What the witness has seen, {path}, is damaged or was changed.", ANEW) from None
     return found.name, seen

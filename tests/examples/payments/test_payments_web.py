@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from counterfoil.bundle import MAX_BUNDLE
-from examples.payments.bureau import EXAMPLES, ORDERS_TOKEN, Bureau, Service
+from examples.payments.bureau import EXAMPLES, ORDERS_TOKEN, SETTINGS, Bureau, Service
 from examples.payments.feed_server import FEED_TOKEN
 from payments_service.__main__ import main
+from payments_service.database import StartRefused
+from payments_service.settings import load
 
 pytestmark = pytest.mark.anyio
 
@@ -208,3 +210,11 @@ async def test_it_needs_nothing_but_the_core(bureau: Bureau, tmp_path: Path) -> 
         _, said = await asyncio.to_thread(process.communicate)
         assert "Traceback" not in said
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("address", ["", "desk.example", "ftp://desk.example", "http://", "http://[::1", "http://a:b"])
+def test_an_address_that_is_none_is_refused_when_the_settings_are_read(tmp_path: Path, address: str) -> None:
+    path = tmp_path / "payments.toml"
+    path.write_text(SETTINGS.format(port=1, every=5.0, staff="").replace("http://127.0.0.1:1", address))
+    with pytest.raises(StartRefused, match="authority is the address"):
+        load(path)

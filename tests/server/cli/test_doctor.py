@@ -118,6 +118,16 @@ def test_accepting_a_log_needs_a_confirmation_and_makes_the_executor_read_it_ane
     assert head(office) == -1
 
 
+def test_what_was_published_and_cannot_be_set_aside_keeps_the_log_as_it_is(office: Office) -> None:
+    office.json("principals", "add", "bot")
+    sealed = (office.state / "checkpoint").read_bytes()
+    (office.state / "checkpoint.cosigned").mkdir()
+    ran = office.run("doctor", "--accept-log", "--yes", "--json")
+    assert (ran.code, ran.error["code"]) == (1, "store_failed")
+    assert "cannot be set aside" in ran.error["happened"]
+    assert (office.state / "checkpoint").read_bytes() == sealed
+
+
 def head(office: Office) -> int:
     ledger = Ledger(office.state / "ledger.db")
     try:

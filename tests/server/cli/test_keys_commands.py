@@ -177,7 +177,7 @@ def test_doctor_says_that_a_stopped_key_carries_nothing_out(office: Office) -> N
 
 def test_key_files_that_cannot_be_written_stop_nothing_and_it_is_said_how_to(office: Office) -> None:
     before = ring(office)
-    (office.state / "keys" / "authority-previous.new").mkdir()
+    (office.state / "keys" / "authority-previous.pem.new").mkdir()
     ran = office.run("keys", "revoke", f"key:{before['current']}", "--json")
     assert (ran.code, ran.error["code"]) == (1, "store_failed")
     assert "counterfoil suspend key:ID" in ran.error["remedy"]

@@ -6,12 +6,14 @@ import asyncio
 import json
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -359,3 +361,18 @@ async def test_a_crash_after_the_order_was_handed_on_is_settled_by_the_service(
     await again.recover(await workshop.now(ticket))
     assert (await workshop.now(ticket)).state is State.NOT_EXECUTED
     assert (service.done, service.closed) == ({}, {ticket.id})
+
+
+async def test_nobody_waits_while_the_certificates_are_read(
+    service: Elsewhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, readers = httpx2.create_ssl_context, []
+
+    def watched(**given: Any) -> ssl.SSLContext:
+        readers.append(threading.current_thread())
+        return real(**given)
+
+    monkeypatch.setattr(httpx2, "create_ssl_context", watched)
+    await connector(service).execute(ORDER, Receipt)
+    assert len(readers) == 1
+    assert readers[0] is not threading.current_thread()

@@ -43,7 +43,7 @@ def test_a_ring_that_was_kept_is_the_one_that_is_loaded(folder: Path) -> None:
 
 def test_its_files_are_for_their_owner_only_and_nothing_is_left_beside_them(folder: Path) -> None:
     before = {path.name for path in folder.iterdir()}
-    (folder / "authority-next.new").write_text("what a process left that died here")
+    (folder / "authority-next.pem.new").write_text("what a process left that died here")
     key_files.keep_ring(folder, load(folder).rotated(SigningKey.generate()))
     assert {path.name for path in folder.iterdir()} == before | {"authority-previous.pem"}
     assert {path.stat().st_mode & 0o777 for path in folder.glob("authority-*")} == {0o600}
@@ -78,12 +78,12 @@ def test_a_rotation_killed_before_any_file_operation_leaves_a_ring_that_verifies
 
 def test_a_folder_that_cannot_be_written_is_said_so_and_changes_nothing(folder: Path) -> None:
     before = load(folder)
-    (folder / "authority-previous.new").mkdir()
+    (folder / "authority-previous.pem.new").mkdir()
     with pytest.raises(StoreFailed, match="could not be written") as caught:
         key_files.keep_ring(folder, before.rotated(SigningKey.generate()))
     assert "counterfoil suspend key:" in caught.value.remedy
     assert ids(load(folder)) == ids(before)
-    assert os.listdir(folder / "authority-previous.new") == []
+    assert os.listdir(folder / "authority-previous.pem.new") == []
 
 
 # The roster's ---------------------------------------------------------------------------------------------------------
@@ -110,7 +110,7 @@ def test_a_last_record_that_cannot_be_read_is_no_key_without_one(folder: Path, l
 
 def test_a_trust_file_that_cannot_be_written_stays(folder: Path) -> None:
     before = (folder / "trust.json").read_text()
-    (folder / "trust.new").mkdir()
+    (folder / "trust.json.new").mkdir()
     with pytest.raises(StoreFailed, match="Nothing has changed"):
         key_files.replace_roster_key(folder, SigningKey.generate().public, LastRecord(0, "none"))
     assert (folder / "trust.json").read_text() == before

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from pathlib import Path
 
 import anyio
+import httpx2
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from counterfoil.checkpoints import check_proof, cosigned_at
 from counterfoil.errors import TamperDetected
+from counterfoil_server.publishing.http import send
 from counterfoil_server.publishing.targets import FileTarget, GitTarget, URLTarget
 from server.publishing.world import AT, Shelf, Watcher, forked, git, git_folder, opened, read, until
 
@@ -274,3 +281,41 @@ async def test_a_witness_that_others_have_told_is_followed(tmp_path: Path) -> No
         again = log.publisher(witnesses=[watcher.at()])
         await again.round()
         assert again.standings[0].size == 6
+
+
+class _Broken:
+    """A place whose code has a mistake."""
+
+    name = "The broken place"
+
+    async def read(self) -> str | None:
+        raise RuntimeError
+
+    async def write(self, note: str, size: int) -> None:
+        raise RuntimeError
+
+
+async def test_a_place_with_a_mistake_in_its_code_keeps_nothing_from_the_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(tmp_path / "log") as log:
+        await log.grow(2)
+        publisher = log.publisher(targets=[_Broken(), FileTarget(tmp_path / "published")])
+        await publisher.round()
+        broken, file = publisher.standings
+        assert "RuntimeError" in broken.in_words()
+        assert file.ok
+    assert "The broken place failed" in caplog.text
+
+
+async def test_what_comes_packed_is_not_unpacked() -> None:
+    """A kilobyte can become a gigabyte."""
+    packed, asked = gzip.compress(b" " * 10_000_000), []
+
+    async def answer(request: Request) -> Response:
+        asked.append(request.headers["accept-encoding"])
+        return Response(packed, headers={"content-encoding": "gzip"})
+
+    transport = httpx2.ASGITransport(Starlette(routes=[Route("/", answer)]))
+    assert await send("GET", "http://target.example/", transport=transport) == (200, packed)
+    assert asked == ["identity"]

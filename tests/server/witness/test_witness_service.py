@@ -14,6 +14,7 @@ import anyio
 import httpx2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from capabilities.test_witness import FORK, SIGNER, TRUE, asked, note_of, tree
 from counterfoil.checkpoints import (
@@ -25,7 +26,7 @@ from counterfoil.checkpoints import (
     cosigned_at,
     read_checkpoint,
 )
-from counterfoil.errors import KeyFileError, SettingsError, TamperDetected
+from counterfoil.errors import KeyFileError, SettingsError, StoreFailed, TamperDetected
 from counterfoil.tlog import Tree
 from counterfoil.witness import MAX_SUBMISSION, Submission, write_submission
 from counterfoil_server.witness import Memory, application
@@ -225,3 +226,19 @@ def test_it_watches_logs_by_keys_that_sign_logs_and_each_once(folder: Path) -> N
     for logs in ([], [witness.key], [SIGNER.key, other.key]):
         with pytest.raises(SettingsError):
             application(memory, logs)
+
+
+async def test_a_witness_whose_key_is_under_a_passphrase_does_not_start(folder: Path) -> None:
+    locked = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a passphrase")
+    )
+    (folder / KEY).write_bytes(locked)
+    with pytest.raises(KeyFileError, match="damaged"):
+        Memory.open(folder)
+
+
+async def test_a_memory_that_cannot_be_read_is_no_empty_one(folder: Path) -> None:
+    (folder / MEMORY).unlink()
+    (folder / MEMORY).mkdir()
+    with pytest.raises(StoreFailed, match="cannot be read"):
+        Memory.open(folder)
