@@ -1,7 +1,7 @@
 """The command line ``counterfoil``.
 
 Every command answers people on the terminal, and programs with ``--json`` on stdout. Commands that administer call the
-verbs of ``administration.py``; ``connection.py`` decides where those run.
+verbs of ``administration/``; ``connection.py`` decides where those run.
 """
 
 from __future__ import annotations

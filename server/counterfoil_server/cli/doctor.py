@@ -1,6 +1,6 @@
 """``doctor``: is everything as it must be? One line for each check, with what to do where it is not.
 
-Checks of what is stored run where the state folder's owner is (``administration.doctor``); checks of files, settings
+Checks of what is stored run where the state folder's owner is (``administration/checks.py``); checks of files, settings
 and this machine run here. Nothing is changed, except by ``--accept-log``.
 """
 

@@ -171,7 +171,7 @@ class Publisher:
         return await self._log.proof_under(index, self._cosigned)
 
     async def checks(self) -> list[dict[str, Any]]:
-        """How it stands with each place after it was asked now, in the shape of ``administration.doctor``."""
+        """How it stands with each place after it was asked now, in the shape of ``administration/checks.py``."""
         await self.round(everybody=True)
         return [
             {
