@@ -45,8 +45,9 @@ MAX_PAGE = 4 << 20
 """Bytes of a page that is read."""
 
 REVOKE_SCOPE, SUSPEND, RESUME = "revoke_scope", "suspend", "resume"
-OPENED = frozenset({Event.REDEEM.value, REVOKE_SCOPE, SUSPEND, RESUME})
-"""Leaves that come with their opening: which request was redeemed, what is barred. The others say enough closed."""
+OPENED = frozenset({Event.REDEEM.value, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER})
+"""Leaves that come with their opening: which request was redeemed, what is barred, which record the roster got. The
+others say enough closed."""
 NOTHING_HAPPENS = frozenset({*(event.value for event in STOPS), "report_not_executed", "find_not_executed"})
 """After one of these events a ticket's effect never starts."""
 
@@ -119,13 +120,14 @@ class Position:
 @dataclass(frozen=True)
 class Heard:
     """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed; ``scope``: what
-    was barred or opened again, None where the leaf bars nothing."""
+    was barred or opened again, None where the leaf bars nothing; ``record``: the digest of the roster's record."""
 
     index: int
     event: str
     ticket: str | None
     envelope: str | None = None
     scope: str | None = None
+    record: str | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,9 @@ class Memory(Protocol):
 
     def roster_records(self) -> int:
         """How many leaves of a roster's record were heard."""
+
+    def roster_head(self) -> str:
+        """``record`` of the last of them; empty where it did not say, or before the first."""
 
 
 def read_page(body: bytes, *, position: Position, trust: Trust, not_before: int = 0) -> Reading:
@@ -257,7 +262,7 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
         # Deleted after its time: what it would have allowed is then never allowed.
         return Heard(index, body.event, body.ticket)
     values = _opened(body, leaf.opening)
-    name = "envelope" if body.event == Event.REDEEM.value else "scope"
+    name = {Event.REDEEM.value: "envelope", ROSTER: "record"}.get(body.event, "scope")
     value = values.get(name)
     if not isinstance(value, str):
         raise FeedRefused(f"Leaf {index} of the feed does not say its {name}.")

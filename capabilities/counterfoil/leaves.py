@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterfoil.log import LeafDraft
+from counterfoil.canonical import parse_strict
+from counterfoil.log import Leaf, LeafDraft, opens
 from counterfoil.tickets import Event
 
 ROSTER = "roster"
@@ -59,3 +60,12 @@ def minted(ticket: str, capability: str, key: str) -> LeafDraft:
 def administered(event: str, **groups: Any) -> LeafDraft:
     """Something that concerns no single ticket: revoke, suspend, resume, principals, the roster, keys."""
     return LeafDraft(event, None, groups)
+
+
+def record_told(leaf: Leaf) -> str:
+    """The digest of the record that a leaf of the roster stands for; empty where it does not open, or does not say."""
+    if leaf.opening is None or not opens(leaf.opening, leaf.values["groups"]):
+        return ""
+    opening = parse_strict(leaf.opening)
+    record = opening["groups"].get("record") if isinstance(opening, dict) else None
+    return record if isinstance(record, str) else ""

@@ -9,7 +9,8 @@ this sequence, each refusing with words of its own:
 2. order, issuer, audience, envelope and times, by keys of the authority that are not barred (``proof.py``);
 3. the log tells of this ticket's redemption with this very envelope, of no refusal of it, and nothing that it depends
    on is barred;
-4. the roster, signed by the pinned key and as long as the trust file and the feed say (T49);
+4. the roster, signed by the pinned key, as long as the trust file says, and with the very records that the log tells
+   of (T49);
 5. what the pages showed says what the envelope says, and the people's signatures over both meet what the envelope
    requires (``proof.py``);
 6. and they reach the executor's own floor for the operation, whatever the authority's policy says.
@@ -28,7 +29,7 @@ from pydantic import Field, ValidationError
 from counterfoil.audit_display import check_display, read_display
 from counterfoil.bundle import MAX_BUNDLE, MAX_SIGNED, RosterRecords, Shown, Signed, Trust
 from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.errors import BadJSON, EvidenceRefused, OrderRefused, RosterRefused
+from counterfoil.errors import BadJSON, EvidenceRefused, OrderRefused
 from counterfoil.evidence import SignedStatement, met
 from counterfoil.feed import Memory
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
@@ -155,8 +156,7 @@ class OrderVerifier:
         if known is None or known.records != records:
             known = _KnownRoster(records, verify_roster(records.records, records.enrolments, self._trust.roster))
             self._known = known
-        if known.roster.version < self._memory.roster_records():
-            raise RosterRefused("The roster lacks records that the log tells of.")
+        known.roster.check_told(self._memory.roster_records(), self._memory.roster_head())
         return known.roster
 
 

@@ -176,6 +176,22 @@ class Roster:
     """The digest that the next record must name."""
     delegates: Mapping[str, Delegate] = field(default_factory=dict)
     """By the id of their key."""
+    digests: tuple[str, ...] = ()
+    """Of each record, in order."""
+
+    def check_told(self, records: int, last: str) -> None:
+        """Raise :class:`RosterRefused` unless this is the roster that the log tells of: it has told of so many records,
+        the ``last`` of which has this digest.
+
+        A number alone would not do: a delegate's key can sign another record in the place of one that ended it.
+        """
+        if self.version < records:
+            raise RosterRefused("The roster lacks records that the log tells of.")
+        if records and self.digests[records - 1] != last:
+            raise RosterRefused(
+                f"Record {records} of the roster is not the one that the log tells of.",
+                "Restore the roster. If the log's opening of it was deleted, append another record.",
+            )
 
     def holders(self, account: str) -> list[Person]:
         """The people who hold the account now."""
@@ -231,10 +247,12 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
     people: dict[str, Person] = {}
     invitations: dict[str, Invitation] = {}
     ended: set[tuple[str, str]] = set()
+    digests: list[str] = []
     head, delegates, signed_at = NO_RECORD, Delegates(), 0
     for number, text in enumerate(records, start=1):
         record = _verified_record(text, number, head, trust, delegates, signed_at)
         head, signed_at = record_digest(text), max(signed_at, record.iat)
+        digests.append(head)
         _check_pinned(number, head, trust)
         if isinstance(record, Delegation):
             delegates.add(record)
@@ -257,7 +275,7 @@ def verify_roster(records: Sequence[str], enrolments: Sequence[str], trust: Rost
         )
         for name, person in people.items()
     }  # fmt: skip
-    return Roster(len(records), people, credentials, invitations, head, delegates.known())
+    return Roster(len(records), people, credentials, invitations, head, delegates.known(), tuple(digests))
 
 
 def verify_enrolment(signed: SignedEnrolment, invitation: Invitation, trust: RosterTrust) -> None:

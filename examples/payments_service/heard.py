@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS redeemed (ticket TEXT PRIMARY KEY, envelope TEXT NOT 
 CREATE TABLE IF NOT EXISTS scope (name TEXT PRIMARY KEY, barred INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     one INTEGER PRIMARY KEY CHECK (one = 1), issuer TEXT NOT NULL, position TEXT NOT NULL,
-    heard_at INTEGER, roster_records INTEGER NOT NULL
+    heard_at INTEGER, roster_records INTEGER NOT NULL, roster_head TEXT NOT NULL
 ) STRICT;
 """
 
@@ -33,7 +33,7 @@ class FeedMemory:
         self._database = database
         with database.transaction() as rows:
             rows.execute(
-                "INSERT INTO log VALUES (1, ?, ?, NULL, 0) ON CONFLICT DO NOTHING", (issuer, Position().to_text())
+                "INSERT INTO log VALUES (1, ?, ?, NULL, 0, '') ON CONFLICT DO NOTHING", (issuer, Position().to_text())
             )
         row = database.row("SELECT issuer FROM log")
         if row is None or row[0] != issuer:
@@ -47,6 +47,7 @@ class FeedMemory:
 
     def keep(self, reading: Reading) -> None:
         """Remember a reading; raises ``sqlite3.Error`` if it could not be kept, and then nothing of it is."""
+        records = [each for each in reading.heard if is_roster_record(each.event)]
         with self._database.transaction() as rows:
             rows.executemany("INSERT INTO stopped VALUES (?) ON CONFLICT DO NOTHING", _of(reading, NOTHING_HAPPENS))
             rows.executemany("INSERT INTO carried_out VALUES (?) ON CONFLICT DO NOTHING", _of(reading, CARRIED_OUT))
@@ -60,11 +61,13 @@ class FeedMemory:
                 [(each.scope, is_bar(each.event)) for each in reading.heard if each.scope is not None],
             )
             rows.execute(
-                "UPDATE log SET position = ?, heard_at = coalesce(?, heard_at), roster_records = roster_records + ?",
+                "UPDATE log SET position = ?, heard_at = coalesce(?, heard_at), roster_records = roster_records + ?,"
+                " roster_head = coalesce(?, roster_head)",
                 (
                     reading.position.to_text(),
                     reading.at if reading.complete else None,
-                    sum(is_roster_record(each.event) for each in reading.heard),
+                    len(records),
+                    records[-1].record or "" if records else None,
                 ),
             )
 
@@ -95,6 +98,10 @@ class FeedMemory:
     def roster_records(self) -> int:
         row = self._database.row("SELECT roster_records FROM log")
         return row[0] if row else 0
+
+    def roster_head(self) -> str:
+        row = self._database.row("SELECT roster_head FROM log")
+        return row[0] if row else ""
 
 
 def _of(reading: Reading, events: Collection[str]) -> list[tuple[str]]:

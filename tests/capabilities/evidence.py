@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from capabilities.parlour import POLICY as PARLOUR_POLICY
 from capabilities.parlour import parlour_desk
-from capabilities.world import POLICY, START, Office, Passkey, World, open_world
+from capabilities.world import POLICY, START, Office, Passkey, World, open_world, roster_leaf
 from counterfoil.audit import verify_bundle
 from counterfoil.audit_words import Report
 from counterfoil.authority import Requester
@@ -26,7 +26,6 @@ from counterfoil.bundle import BUNDLE_TYPE, Attestation, Bundle, BundledLeaf, Co
 from counterfoil.canonical import canonical, digest
 from counterfoil.checkpoints import LOG, NoteSigner
 from counterfoil.keys import SigningKey
-from counterfoil.leaves import administered
 from counterfoil.log import GENESIS, LeafDraft, seal
 from counterfoil.roster import End, sign_record
 from counterfoil.tickets import Event, Ticket
@@ -141,7 +140,7 @@ async def _shop_day() -> Day:
             trust = canonical(await proving.trust(world.authority, sealer.key))
             leaving = ended(world.office, "person", "fay", at=START + 60)
             await world.store.add_roster_record(
-                leaving, version=len(world.office.records) + 1, leaf=administered("roster")
+                leaving, version=len(world.office.records) + 1, leaf=roster_leaf(leaving)
             )
             made["left"] = await proving.bundle(world.authority, large.id, POLICY, sealer.proof)
             return Day(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from capabilities.parlour import POLICY, parlour_desk
-from capabilities.world import World, open_world
+from capabilities.world import World, open_world, roster_leaf
 from counterfoil.access_verbs import CONVERSATION_LIFE, CONVERSATIONS
 from counterfoil.authority import Requester
 from counterfoil.canonical import canonical
@@ -24,7 +24,6 @@ from counterfoil.errors import (
     UnknownConversation,
 )
 from counterfoil.evidence import SignedStatement
-from counterfoil.leaves import administered
 from counterfoil.statements import Statement
 from counterfoil.tickets import GRANT_LIFE, Event, Signals, State, Ticket
 
@@ -254,7 +253,7 @@ async def test_what_was_verified_by_a_roster_goes_with_it(world: World) -> None:
         await world.authority.access(AGENT, handle)
     office = world.office
     record = office.invite("zoe", accounts=["A-9"])
-    await world.store.add_roster_record(record, version=len(office.records), leaf=administered("roster"))
+    await world.store.add_roster_record(record, version=len(office.records), leaf=roster_leaf(record))
     await world.authority.access(AGENT, one)
     assert len(world.authority.judge.grants._kept) == 1
     await world.authority.access(AGENT, other)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from capabilities.world import Passkey, World
+from capabilities.world import Passkey, World, roster_leaf
 from counterfoil.canonical import b64
 from counterfoil.errors import UnknownTicket, WrongState
 from counterfoil.leaves import administered
@@ -26,7 +26,7 @@ async def asked(world: World, person: str) -> list[tuple[str, str | None]]:
 async def joins(world: World, person: str, *, accounts: tuple[str, ...] = (), roles: tuple[str, ...] = ()) -> None:
     """Somebody is invited and has no passkey yet."""
     record = world.office.invite(person, accounts=accounts, roles=roles)
-    await world.store.add_roster_record(record, version=len(world.office.records), leaf=administered("roster"))
+    await world.store.add_roster_record(record, version=len(world.office.records), leaf=roster_leaf(record))
 
 
 async def reminded(world: World, ticket: Ticket) -> set[str]:

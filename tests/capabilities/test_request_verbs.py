@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from capabilities.world import START, Order, World, open_world
+from capabilities.world import START, Order, World, open_world, roster_leaf
 from counterfoil.asking import Question
 from counterfoil.authority import Requester
 from counterfoil.canonical import canonical
@@ -23,7 +23,6 @@ from counterfoil.errors import (
     UnknownTool,
     WrongState,
 )
-from counterfoil.leaves import administered
 from counterfoil.policy import FAILED, Requirements
 from counterfoil.recipients import APPROVE, OBJECT
 from counterfoil.rungs import Rung
@@ -408,6 +407,6 @@ async def test_whoever_joined_the_roster_since_the_last_request_is_told(world: W
     assert "new@example.com" not in {address for _, _, address in await told(world, first)}
     invitation = world.office.invite("new", roles=["identity"])
     version = len(world.office.records)
-    await world.store.add_roster_record(invitation, version=version, leaf=administered("roster"))
+    await world.store.add_roster_record(invitation, version=version, leaf=roster_leaf(invitation))
     second = await world.request("close_account", share=0.25)
     assert "new@example.com" in {address for _, _, address in await told(world, second)}

@@ -26,7 +26,8 @@ from counterfoil.display import display, display_digest
 from counterfoil.evidence import SignedStatement, code_digest
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import administered
+from counterfoil.leaves import ROSTER, administered
+from counterfoil.log import LeafDraft
 from counterfoil.policy import Policy
 from counterfoil.roster import (
     NO_RECORD,
@@ -194,7 +195,7 @@ class Office:
     async def fill(self, store: SQLiteStore) -> None:
         """Put everything that was signed into an empty store, as the command line and the enrolment page would."""
         for version, record in enumerate(self.records, start=1):
-            await store.add_roster_record(record, version=version, leaf=administered("roster", version=version))
+            await store.add_roster_record(record, version=version, leaf=roster_leaf(record))
         for text in self.enrolments:
             enrolment = SignedEnrolment.model_validate_json(text).enrolment
             await store.add_enrolment(
@@ -208,6 +209,11 @@ class Office:
     def roster(self) -> Roster:
         """The verified roster."""
         return verify_roster(self.records, self.enrolments, self.trust())
+
+
+def roster_leaf(record: str) -> LeafDraft:
+    """The leaf of a record that is appended to the roster."""
+    return administered(ROSTER, record=record_digest(record))
 
 
 PEOPLE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -536,7 +542,7 @@ class World:
     async def end(self, what: str, name: str) -> None:
         """The office ends a person or credential."""
         record = self.office.end(what, name)
-        await self.store.add_roster_record(record, version=len(self.office.records), leaf=administered("roster"))
+        await self.store.add_roster_record(record, version=len(self.office.records), leaf=roster_leaf(record))
 
 
 def make_authority(

@@ -239,6 +239,7 @@ class Executor:
         roster = await self.judge.roster()
         if roster.version < await asyncio.to_thread(self.ledger.roster_version):
             raise RosterRefused("The roster lacks records that the log tells of.")
+        roster.check_told(*await asyncio.to_thread(self.ledger.roster_told))
         await asyncio.to_thread(self.ledger.saw_roster, roster.version)
         return roster
 

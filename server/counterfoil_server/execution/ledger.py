@@ -9,7 +9,8 @@ evidence (T42, T47, T50):
 * the feed remembers every ticket that the log said was stopped or not executed, and where in the log it has read to, so
   that erasing a decline or a revocation from the ticket database changes nothing, and what people were told did not
   happen never does;
-* the highest roster version ever verified, or counted in the log, is the lowest that is accepted (T49).
+* the highest roster version ever verified, or counted in the log, is the lowest that is accepted, and the last record
+  that the log told of is in it (T49).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from counterfoil.errors import NewerSchema, StoreFailed
-from counterfoil.leaves import ROSTER
+from counterfoil.leaves import ROSTER, record_told
 from counterfoil.log import GENESIS, Leaf
 from counterfoil.store import Counters
 from counterfoil.tickets import STOPS, Event
@@ -172,13 +173,15 @@ class Ledger:
                 "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
                 [(values["ticket"],) for _, values in fresh if values["event"] in events],
             )
-            if records := sum(values["event"] == ROSTER for _, values in fresh):
-                self._pin("roster records", self._pinned("roster records", 0) + records, b"")
+            if records := [leaf for leaf, values in fresh if values["event"] == ROSTER]:
+                count = self._pinned("roster records", 0) + len(records)
+                self._pin("roster records", count, b"")
+                self._pin("roster told", count, record_told(records[-1]).encode())
             self._pin("log", fresh[-1][0].index, fresh[-1][0].mac)
 
     def forget_head(self) -> None:
         """Read the log from its beginning again: an administrator accepts a log that was restored from a backup."""
-        self._write("DELETE FROM pinned WHERE name IN ('log', 'roster records')", ())
+        self._write("DELETE FROM pinned WHERE name IN ('log', 'roster records', 'roster told')", ())
 
     def stopped(self, ticket: str) -> bool:
         """Whether the log ever said that the ticket was declined, cancelled, expired, revoked or not executed."""
@@ -190,6 +193,12 @@ class Ledger:
         """The highest version ever verified, or the number of records that the log tells of where that is more."""
         row = self._read("SELECT max(number) FROM pinned WHERE name IN ('roster', 'roster records')", ())
         return int(row[0] or 0) if row else 0
+
+    def roster_told(self) -> tuple[int, str]:
+        """How many records of the roster the log told of when it last told of one, and the digest of that one; empty
+        where it did not say."""
+        row = self._read("SELECT number, bytes FROM pinned WHERE name = 'roster told'", ())
+        return (int(row[0]), bytes(row[1]).decode()) if row else (0, "")
 
     def saw_roster(self, version: int) -> None:
         """Remember a version that verified."""

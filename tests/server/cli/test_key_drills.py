@@ -8,7 +8,7 @@ import json
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from counterfoil import leaves
+from capabilities.world import roster_leaf
 from counterfoil.audit import verify_bundle
 from counterfoil.bundle import Trust
 from counterfoil.checkpoints import (
@@ -160,7 +160,7 @@ async def test_drill_the_roster_key_is_stolen(office: Office) -> None:
         # Put into the database by hand, it is noticed before anything is carried out.
         record = await forge(parts, stolen, "mallory", b"m" * 32)
         version = (await parts.authority.judge.roster()).version + 1
-        await parts.store.add_roster_record(record, version=version, leaf=leaves.administered(leaves.ROSTER))
+        await parts.store.add_roster_record(record, version=version, leaf=roster_leaf(record))
         with pytest.raises(CounterfoilError):
             await desk.pays(parts, "ana", "45.00")
         assert paid(office) == 2

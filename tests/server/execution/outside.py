@@ -61,6 +61,10 @@ class Remembered:
     def roster_records(self) -> int:
         return sum(is_roster_record(each.event) for each in self.heard)
 
+    def roster_head(self) -> str:
+        records = [each.record or "" for each in self.heard if is_roster_record(each.event)]
+        return records[-1] if records else ""
+
 
 def trust_of(workshop: Workshop, **changes: object) -> Trust:
     """What the executor outside pins."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from capabilities.world import EXECUTOR, ISSUER
+from capabilities.world import EXECUTOR, ISSUER, roster_leaf
 from counterfoil import tokens
 from counterfoil.canonical import canonical
 from counterfoil.errors import RosterRefused, TamperDetected
@@ -209,7 +209,7 @@ async def test_T49_somebody_ended_after_signing_counts_no_more(workshop: Worksho
     ticket, order = await workshop.ordered()
     record = workshop.office.end("person", "ann")
     version = len(workshop.office.records)
-    await workshop.store.add_roster_record(record, version=version, leaf=administered("roster"))
+    await workshop.store.add_roster_record(record, version=version, leaf=roster_leaf(record))
     await workshop.executor.run(ticket.id, order)
     assert (await workshop.now(ticket)).state is State.NOT_EXECUTED
     assert workshop.bank.payments == []

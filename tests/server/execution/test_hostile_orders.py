@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from capabilities.world import LOG_KEY
+from capabilities.world import LOG_KEY, roster_leaf
 from counterfoil.errors import CounterfoilError
 from counterfoil.judgement import Judge
-from counterfoil.leaves import administered
 from counterfoil.tickets import State, Ticket
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.store import SQLiteStore
@@ -114,7 +113,7 @@ async def test_T49_a_removed_end_of_a_person_is_noticed_after_a_restart(workshop
     ticket = await workshop.approved()
     record = workshop.office.end("person", "ann")
     version = len(workshop.office.records)
-    await workshop.store.add_roster_record(record, version=version, leaf=administered("roster"))
+    await workshop.store.add_roster_record(record, version=version, leaf=roster_leaf(record))
     edit(workshop, "DELETE FROM roster_record WHERE version = ?", version)
     await run_forged(workshop, ticket)
     assert workshop.bank.payments == []

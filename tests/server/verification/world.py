@@ -16,7 +16,8 @@ import httpx2
 import uvicorn
 from starlette.applications import Starlette
 
-from counterfoil import leaves, recipients
+from capabilities.world import roster_leaf
+from counterfoil import recipients
 from counterfoil.assertions import RelyingParty
 from counterfoil.authority import Authority, Requester, Secrets
 from counterfoil.canonical import canonical
@@ -135,7 +136,7 @@ class World:
         roster = await self.authority.judge.roster()
         version = roster.version + 1
         text = sign_record(self.roster_key, make(version, roster.head))
-        await self.store.add_roster_record(text, version=version, leaf=leaves.administered("roster", version=version))
+        await self.store.add_roster_record(text, version=version, leaf=roster_leaf(text))
 
     async def invite(
         self, person: str, *, roles: Sequence[str] = (), channels: Sequence[str] | None = None, life: int = 86400
