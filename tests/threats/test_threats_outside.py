@@ -7,19 +7,27 @@ agent's token. The records, signatures, logs and feeds are real.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 
-from capabilities.world import START, Passkey, roster_leaf
+from capabilities.world import START, roster_leaf
 from counterfoil import Rung
 from counterfoil.canonical import canonical
 from counterfoil.delegates import Delegation
 from counterfoil.errors import RosterRefused
 from counterfoil.keys import SigningKey
 from counterfoil.presented import OrderVerifier
+from counterfoil.redaction import redact
 from counterfoil.roster import sign_record
+from server.conversation import harbour
+from server.conversation.test_turns import client_of
+from server.conversation.world import open_world
 from server.execution.outside import PAYMENTS, Remembered, follow, trust_of
 from server.execution.test_executor import edit
 from server.execution.workshop import Workshop, open_workshop
@@ -96,7 +104,7 @@ async def test_T49_a_delegates_key_takes_nobodys_end_back_outside(workshop: Work
 
 
 async def test_T49_an_opening_that_was_deleted_hides_no_exchanged_record(workshop: Workshop) -> None:
-    """The database's writer deletes what would tell of the true record; the next record that is appended tells again."""
+    """The database's writer deletes what would tell of the true record; the next one that is appended tells again."""
     ticket, order = await workshop.ordered()
     edit(workshop, "UPDATE leaf SET opening = NULL WHERE event = 'roster'")
     memory = Remembered()
@@ -107,3 +115,55 @@ async def test_T49_an_opening_that_was_deleted_hides_no_exchanged_record(worksho
     await appended(workshop, workshop.office.invite("gus", accounts=["A-7"]))
     await workshop.new_executor().run(ticket.id, order)
     assert workshop.bank.payments == [ticket.id]
+
+
+# Chats that their hosts tell of ---------------------------------------------------------------------------------------
+
+WORST = [{"role": "user", "text": "DE12 " * 1600} for _ in range(3)]
+"""Turns that take long to be looked through for what must not be kept."""
+
+
+async def test_T13_a_flood_of_turns_is_looked_through_one_call_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty calls at once by one principal, each as slow as can be: another principal's call comes next, and no two
+    are looked through at the same time, which would keep everybody else waiting for the processor."""
+    at_once, most = 0, 0
+    counting = threading.Lock()
+
+    def counted(text: str) -> str:
+        nonlocal at_once, most
+        with counting:
+            at_once += 1
+            most = max(most, at_once)
+        try:
+            return redact(text)
+        finally:
+            with counting:
+                at_once -= 1
+
+    monkeypatch.setattr("counterfoil_server.conversation.turns.redact", counted)
+    async with open_world(tmp_path, harbour.build(harbour.Boats()), harbour.POLICY) as world:
+        app: Any = world.conversation.turns_app(world.store)
+        hostile = (await world.authority.start_conversation("agent")).id
+        token = await world.principal("other")
+        other = (await world.authority.start_conversation("other")).id
+        finished: list[str] = []
+        async with client_of(app, world) as http, client_of(app, world, token) as another:
+
+            async def flood() -> None:
+                answer = await http.post(f"/conversations/{hostile}/turns", json={"turns": WORST})
+                finished.append(str(answer.status_code))
+
+            async with anyio.create_task_group() as tasks:
+                for _ in range(30):
+                    tasks.start_soon(flood)
+                while most == 0:
+                    await anyio.lowlevel.checkpoint()
+                said = {"turns": [{"role": "user", "text": "Hello"}]}
+                answer = await another.post(f"/conversations/{other}/turns", json=said)
+                before = len(finished)
+                tasks.cancel_scope.cancel()
+    assert answer.status_code == 200
+    assert most == 1
+    assert before <= 2 + finished.count("429")

@@ -3,16 +3,21 @@
 Rules: nobody but the principal whose conversation it is, by its bearer token; a foreign, an ended and an unknown one
 answer alike (T39). No browser: hosts are checked as at ``/mcp``, and a request that says where its page came from is
 refused. Strict JSON, everything bounded, all of a call or nothing of it; what is sent again under the same ids is kept
-once. What must not be kept is cut out before anything is written, and no refusal repeats what was sent.
+once. One call is looked through at a time, and those of one principal one after another: whoever floods it keeps
+neither other principals nor tickets waiting (T13). What must not be kept is cut out before anything is written, and no
+refusal repeats what was sent.
 
 Loaded at the first such call: most desks have none.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Annotated
 
 import anyio
@@ -49,6 +54,8 @@ LATEST = 4_102_444_800
 """The year 2100: what a host may say of the time; later ones are a mistake of units."""
 TRIES = 3
 """How often a call is sorted again because another one brought some of its turns meanwhile."""
+WAITING = 32
+"""Calls of one principal at once; more are refused."""
 LIMITS = Limits()
 
 STATUS: dict[type[CounterfoilError], int] = {
@@ -74,6 +81,14 @@ class Turns(Frozen):
     turns: Annotated[list[Turn], Field(min_length=1, max_length=LIMITS.per_call)]
 
 
+@dataclass
+class Queue:
+    """The calls of one principal: how many there are, and whose turn it is."""
+
+    calls: int = 0
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class TurnIntake:
     """The ASGI application behind ``/conversations/``."""
 
@@ -85,6 +100,8 @@ class TurnIntake:
         self._store = store
         self._principals = principals
         self._limits = limits
+        self._queues: dict[str, Queue] = {}
+        self._looking = asyncio.Lock()
         self._security = TransportSecurityMiddleware(
             TransportSecuritySettings(allowed_hosts=list(allowed_hosts), allowed_origins=[])
         )
@@ -125,8 +142,9 @@ class TurnIntake:
         if await self._authority.store.suspensions(scopes):
             raise Suspended()
         sent = _read(body)
-        # It takes a second for the worst of bodies, and others wait.
-        drafts = await anyio.to_thread.run_sync(_drafts, conversation, sent)
+        async with self._in_turn(principal.id), self._looking:
+            # It takes seconds for the worst of bodies, and others wait.
+            drafts = await anyio.to_thread.run_sync(_drafts, conversation, sent)
         stored = await self._add(conversation, principal.id, drafts)
         marks = sum(removed(draft.text) for draft in stored)
         return JSONResponse(
@@ -137,6 +155,21 @@ class TurnIntake:
                 "removed": marks,
             }
         )
+
+    @asynccontextmanager
+    async def _in_turn(self, principal: str) -> AsyncIterator[None]:
+        """Wait for the principal's earlier calls; raises :class:`TooManyRequests` where too many do."""
+        queue = self._queues.setdefault(principal, Queue())
+        if queue.calls >= WAITING:
+            raise TooManyRequests("Too many calls of this principal wait for their turn.", "Send them again later.")
+        queue.calls += 1
+        try:
+            async with queue.turn:
+                yield
+        finally:
+            queue.calls -= 1
+            if not queue.calls:
+                del self._queues[principal]
 
     async def _add(self, conversation: str, principal: str, drafts: Sequence[TurnDraft]) -> Sequence[TurnDraft]:
         """Keep what is not known yet, and answer that."""
