@@ -119,7 +119,8 @@ class Position:
 
 @dataclass(frozen=True)
 class Heard:
-    """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed; ``scope``: what
+    """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed, ``at`` (Unix
+    seconds); ``scope``: what
     was barred or opened again, None where the leaf bars nothing; ``record``: the digest of the roster's record."""
 
     index: int
@@ -128,6 +129,7 @@ class Heard:
     envelope: str | None = None
     scope: str | None = None
     record: str | None = None
+    at: int = 0
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,8 @@ class Memory(Protocol):
     def stopped(self, ticket: str) -> bool:
         """Whether one of :data:`NOTHING_HAPPENS` was ever heard of the ticket."""
 
-    def redeemed(self, ticket: str) -> str | None:
-        """The digest of the request that was redeemed as this ticket, if it was."""
+    def redeemed(self, ticket: str) -> tuple[str, int] | None:
+        """The digest of the request that was redeemed as this ticket, and ``at`` of its leaf, if it was."""
 
     def barred(self, scopes: Collection[str]) -> bool:
         """Whether one of the scopes is barred now."""
@@ -269,7 +271,7 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
     if body.event == REVOKE_SCOPE and not is_final(value):
         # It ended what was open then, each by a leaf of its own, and bars nothing that comes.
         return Heard(index, body.event, body.ticket)
-    return Heard(index, body.event, body.ticket, **{name: value})
+    return Heard(index, body.event, body.ticket, **{name: value}, at=body.at)
 
 
 def _opened(body: LeafBody, opening: str | None) -> dict[str, Any]:

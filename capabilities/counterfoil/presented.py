@@ -7,8 +7,8 @@ this sequence, each refusing with words of its own:
 
 1. the feed was heard lately: who hears nothing does not know what was revoked (T47);
 2. order, issuer, audience, envelope and times, by keys of the authority that are not barred (``proof.py``);
-3. the log tells of this ticket's redemption with this very envelope, of no refusal of it, and nothing that it depends
-   on is barred;
+3. the log tells of this ticket's redemption with this very envelope, and when; of no refusal of it; and nothing that it
+   depends on is barred;
 4. the roster, signed by the pinned key, as long as the trust file says, and with the very records that the log tells
    of (T49);
 5. what the pages showed says what the envelope says, and the people's signatures over both meet what the envelope
@@ -37,6 +37,7 @@ from counterfoil.roster import Roster, verify_roster
 from counterfoil.rungs import Rung
 from counterfoil.scopes import scopes_of
 from counterfoil.tickets import Envelope
+from counterfoil.tokens import OrderClaims
 from counterfoil.values import Frozen
 
 FEED_LIFE = 60
@@ -111,7 +112,7 @@ class OrderVerifier:
             keys={name: key for name, key in self._trust.authority_keys.items() if not self._is_barred(f"key:{name}")},
             now=now,
         )
-        self._check_log(envelope, claims.envelope)
+        self._check_log(claims)
         if envelope.grant is not None:
             raise OrderRefused("Nobody signed for this request itself; such orders are not run here.")
         proven = verify_evidence(
@@ -142,11 +143,15 @@ class OrderVerifier:
             )
         return at
 
-    def _check_log(self, envelope: Envelope, named: str) -> None:
-        if self._memory.stopped(envelope.ticket):
+    def _check_log(self, claims: OrderClaims) -> None:
+        if self._memory.stopped(claims.ticket):
             raise OrderRefused("The ticket was stopped, or it was told that it was not executed.")
-        if self._memory.redeemed(envelope.ticket) != named:
+        found = self._memory.redeemed(claims.ticket)
+        if found is None or found[0] != claims.envelope:
             raise OrderRefused("The log does not tell of this redemption.")
+        if found[1] != claims.redeemed_at:
+            # A stolen key would otherwise make an old order good again.
+            raise OrderRefused("The log tells of this redemption at another time.")
 
     def _is_barred(self, scope: str) -> bool:
         return self._memory.barred([scope])

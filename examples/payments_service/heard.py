@@ -17,7 +17,9 @@ CARRIED_OUT = frozenset({Event.REPORT_EXECUTED.value, Event.FIND_EXECUTED.value}
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS stopped (ticket TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS carried_out (ticket TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS redeemed (ticket TEXT PRIMARY KEY, envelope TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS redeemed (
+    ticket TEXT PRIMARY KEY, envelope TEXT NOT NULL, at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scope (name TEXT PRIMARY KEY, barred INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     one INTEGER PRIMARY KEY CHECK (one = 1), issuer TEXT NOT NULL, position TEXT NOT NULL,
@@ -52,8 +54,8 @@ class FeedMemory:
             rows.executemany("INSERT INTO stopped VALUES (?) ON CONFLICT DO NOTHING", _of(reading, NOTHING_HAPPENS))
             rows.executemany("INSERT INTO carried_out VALUES (?) ON CONFLICT DO NOTHING", _of(reading, CARRIED_OUT))
             rows.executemany(
-                "INSERT INTO redeemed VALUES (?, ?) ON CONFLICT DO NOTHING",
-                [(each.ticket, each.envelope) for each in reading.heard if each.ticket and each.envelope],
+                "INSERT INTO redeemed VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(each.ticket, each.envelope, each.at) for each in reading.heard if each.ticket and each.envelope],
             )
             rows.executemany(
                 "INSERT INTO scope VALUES (?, ?) ON CONFLICT DO UPDATE SET barred = excluded.barred",
@@ -87,9 +89,9 @@ class FeedMemory:
     def stopped(self, ticket: str) -> bool:
         return self._database.row("SELECT 1 FROM stopped WHERE ticket = ?", (ticket,)) is not None
 
-    def redeemed(self, ticket: str) -> str | None:
-        row = self._database.row("SELECT envelope FROM redeemed WHERE ticket = ?", (ticket,))
-        return row[0] if row else None
+    def redeemed(self, ticket: str) -> tuple[str, int] | None:
+        row = self._database.row("SELECT envelope, at FROM redeemed WHERE ticket = ?", (ticket,))
+        return (row[0], row[1]) if row else None
 
     def barred(self, scopes: Collection[str]) -> bool:
         question = "SELECT 1 FROM scope WHERE name = ? AND barred"

@@ -1066,4 +1066,86 @@ REMOVALS = (
             '        if account is None:\n            return Previewed(None, "The account is not known.")\n',
         ),
     ),
+    # Executors outside, delegates, witnesses and chats.
+    removal(
+        "T28",
+        "an executor outside runs nothing where its feed is old",
+        (
+            CORE + "presented.py",
+            "        if at is None or abs(now - at) > self._feed_life:\n",
+            "        if at is None:\n",
+        ),
+        tests="an_executor_outside",
+    ),
+    removal(
+        "T42",
+        "an executor outside looks for the redemption on the log",
+        (
+            CORE + "presented.py",
+            "        if found is None or found[0] != claims.envelope:\n",
+            "        found = (claims.envelope, claims.redeemed_at)\n        if False:\n",
+        ),
+        tests="a_stolen_key_runs_nothing_outside",
+    ),
+    removal(
+        "T50",
+        "an executor outside compares when the log tells of the redemption",
+        (CORE + "presented.py", "        if found[1] != claims.redeemed_at:\n", "        if False:\n"),
+        tests="a_feed_held_back",
+    ),
+    removal(
+        "T41",
+        "an executor outside has a floor of its own",
+        (CORE + "presented.py", "        if met(floor, proven.reached) is None:\n", "        if False:\n"),
+        tests="the_floor",
+    ),
+    removal(
+        "T49",
+        "the roster has the very records that the log tells of",
+        (
+            CORE + "roster.py",
+            "        if records and self.digests[records - 1] != last:\n",
+            "        if False:\n",
+        ),
+        tests="a_delegates_key",
+    ),
+    removal(
+        "T35",
+        "a delegate invites nobody whom others invited",
+        (CORE + "delegates.py", "        if self._inviters.get(person, set()) - {signer}:\n", "        if False:\n"),
+    ),
+    removal(
+        "T35",
+        "a delegate gives no account that others gave",
+        (
+            CORE + "delegates.py",
+            "        if any(self._holders.get(account, set()) - {signer} for account in accounts):\n",
+            "        if False:\n",
+        ),
+    ),
+    removal(
+        "T35",
+        "a delegate gives no role that it was not named with",
+        (CORE + "delegates.py", "        if not set(roles) <= set(delegation.roles):\n", "        if False:\n"),
+    ),
+    removal(
+        "T40",
+        "a witness compares with what it cosigned before",
+        (
+            CORE + "witness.py",
+            "        check_consistency(known.size, known.root, checkpoint.size, checkpoint.root, asked.proof)\n",
+            "        pass\n",
+        ),
+        tests="the_logs_key",
+    ),
+    removal(
+        "T13",
+        "turns are looked through one call at a time",
+        (
+            CONVERSATION + "turns.py",
+            "        async with self._in_turn(principal.id), self._looking:\n",
+            "        if True:\n",
+        ),
+        tests="a_flood_of_turns",
+    ),
 )

@@ -16,21 +16,30 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from capabilities.world import START, roster_leaf
+from capabilities.test_witness import FORK, TRUE, asked
+from capabilities.world import ISSUER, START, roster_leaf
 from counterfoil import Rung
 from counterfoil.canonical import canonical
 from counterfoil.delegates import Delegation
-from counterfoil.errors import RosterRefused
+from counterfoil.display import display
+from counterfoil.errors import OrderRefused, RosterRefused
+from counterfoil.feed import read_page, state
+from counterfoil.judgement import signed_statement
 from counterfoil.keys import SigningKey
-from counterfoil.presented import OrderVerifier
+from counterfoil.presented import FEED_LIFE, OrderVerifier
+from counterfoil.proof import MAX_RUN
 from counterfoil.redaction import redact
 from counterfoil.roster import sign_record
+from counterfoil.tickets import Ticket
+from counterfoil.witness import Submission
+from counterfoil_server.witness import Memory
 from server.conversation import harbour
 from server.conversation.test_turns import client_of
 from server.conversation.world import open_world
-from server.execution.outside import PAYMENTS, Remembered, follow, trust_of
-from server.execution.test_executor import edit
+from server.execution.outside import PAYMENTS, Remembered, follow, page_of, trust_of
+from server.execution.test_executor import edit, forged
 from server.execution.workshop import Workshop, open_workshop
+from server.witness.test_witness_service import ask, send, written
 
 pytestmark = pytest.mark.anyio
 
@@ -167,3 +176,123 @@ async def test_T13_a_flood_of_turns_is_looked_through_one_call_at_a_time(
     assert answer.status_code == 200
     assert most == 1
     assert before <= 2 + finished.count("429")
+
+
+# An executor outside, with orders and feeds of thieves ----------------------------------------------------------------
+
+
+async def judged(workshop: Workshop, order: str, memory: Remembered, **own: Any) -> None:
+    """What an executor outside says of an order; raises its refusal."""
+    made: dict[str, Any] = {"trust": trust_of(workshop), "executor": PAYMENTS, "floors": FLOORS, "memory": memory}
+    OrderVerifier(**made | own).verify(order.encode(), now=workshop.store.now())
+
+
+async def presented(workshop: Workshop, value: str = "40.00") -> tuple[Ticket, str]:
+    """A payment that people approved and the authority redeemed, as it is handed on."""
+    ticket = await workshop.carried_out(await workshop.approved(value))
+    return ticket, workshop.bank.presented[-1]
+
+
+async def heard(workshop: Workshop) -> Remembered:
+    memory = Remembered()
+    await follow(workshop, memory)
+    return memory
+
+
+async def test_T42_a_stolen_key_runs_nothing_outside_that_nobody_redeemed(workshop: Workshop) -> None:
+    """People approved it, and the thief signs the order before its hold is over, or after it was declined."""
+    _, order = await presented(workshop)
+    ticket = await workshop.approved("41.00")
+    statements = [
+        {"statement": each.statement.decode(), "assertion": signed_statement(each).assertion.model_dump(mode="json")}
+        for each in await workshop.store.statements(ticket.id)
+    ]
+    envelope = ticket.envelope
+    shown = display(workshop.executor.judge.desk.name, workshop.executor.judge.operation(envelope), envelope, "holder")
+    stolen = forged(workshop, ticket, aud=PAYMENTS)
+    value = json.loads(order) | {
+        "order": stolen, "envelope": ticket.envelope_bytes.decode(), "statements": statements,
+        "displays": [{"seat": "holder", "content": canonical(shown).decode()}],
+    }  # fmt: skip
+    with pytest.raises(OrderRefused, match="does not tell of this redemption"):
+        await judged(workshop, canonical(value).decode(), await heard(workshop))
+
+
+async def test_T28_an_executor_outside_that_hears_nothing_runs_nothing(workshop: Workshop) -> None:
+    """The feed's network path is cut after the last honest page, and something is suspended meanwhile."""
+    _, order = await presented(workshop)
+    memory = await heard(workshop)
+    await judged(workshop, order, memory)
+    await workshop.authority.suspend("everything", "an incident")
+    workshop.clock.at += FEED_LIFE + 1
+    with pytest.raises(OrderRefused, match="was not heard"):
+        await judged(workshop, order, memory)
+
+
+async def test_T50_a_feed_held_back_with_a_stolen_key_bars_what_came_after_it(workshop: Workshop) -> None:
+    """Who has the authority's key and the network path shows an older checkpoint as if it were the newest. A suspension
+    is not heard then; but no redemption after it either, and an order of before is not made good again."""
+    first, order = await presented(workshop)
+    memory = await heard(workshop)
+    page = json.loads(await page_of(workshop, memory.position.size))
+    await workshop.authority.suspend("account:A-2", "an incident")
+    second, later = await presented(workshop, "41.00")
+    workshop.clock.at += MAX_RUN + 1
+    now, signer = workshop.store.now(), workshop.authority.keys.current
+    page["statement"] = await state(signer, issuer=ISSUER, checkpoint=page["checkpoint"], now=now)
+    trust = trust_of(workshop)
+    memory.keep(read_page(canonical(page), position=memory.position, trust=trust, not_before=memory.at or 0))
+    assert memory.heard_at() == now
+    for ticket, text, why in (
+        (first, order, "redemption at another time"), (second, later, "does not tell of this redemption"),
+    ):  # fmt: skip
+        again = json.loads(text) | {"order": forged(workshop, await workshop.now(ticket), aud=PAYMENTS)}
+        with pytest.raises(OrderRefused, match=why):
+            await judged(workshop, canonical(again).decode(), memory)
+    with pytest.raises(OrderRefused, match="too late"):
+        await judged(workshop, order, memory)
+
+
+async def test_T41_the_floor_of_an_executor_outside_stands_above_the_desks_policy(workshop: Workshop) -> None:
+    """A desk that was taken over asks for less, and people sign that less."""
+    _, order = await presented(workshop)
+    memory = await heard(workshop)
+    higher = {"pay": (Rung(holder="passkey", code=True, staff={"finance": 1}),)}
+    for floors in (higher, {}, {"refund": FLOORS["pay"]}):
+        with pytest.raises(OrderRefused, match=r"runs pay only if|does not run the operation"):
+            await judged(workshop, order, memory, floors=floors)
+
+
+# Delegates ------------------------------------------------------------------------------------------------------------
+
+
+async def test_T35_a_delegates_key_takes_nobody_over(workshop: Workshop) -> None:
+    """Another passkey for ann or for the head of finance, a seat beside the holder of ann's account."""
+    thief = await delegated(workshop)
+    office = workshop.office
+    for person, accounts, roles in (
+        ("ann", [], []),
+        ("fay", [], []),
+        ("mallory", ["A-1"], []),
+        ("eve", [], ["finance"]),
+    ):
+        office.key, own = thief, office.key
+        office.invite(person, accounts=accounts, roles=roles)
+        office.key = own
+        with pytest.raises(RosterRefused, match="delegate"):
+            office.roster()
+        office.records.pop()
+
+
+# Witnesses ------------------------------------------------------------------------------------------------------------
+
+
+async def test_T40_the_logs_key_has_no_witness_cosign_a_second_history(tmp_path: Path) -> None:
+    """Longer, of the same length, or from the beginning; with the true history's proof, the false one's, and none."""
+    Memory.create(tmp_path, "watcher.example/w1")
+    assert (await ask(tmp_path, TRUE, 0, 6)).status_code == 200
+    for old, size in ((6, 6), (6, 9), (4, 9), (0, 9), (0, 6)):
+        for proof in (asked(FORK, old, size).proof, asked(TRUE, old, size).proof, ()):
+            stolen = Submission(old, proof, asked(FORK, old, size).note)
+            assert (await send(tmp_path, written(stolen))).status_code in (409, 422)
+    assert (await ask(tmp_path, TRUE, 6, 9)).status_code == 200

@@ -47,8 +47,9 @@ class Remembered:
     def stopped(self, ticket: str) -> bool:
         return any(each.ticket == ticket and each.event in NOTHING_HAPPENS for each in self.heard)
 
-    def redeemed(self, ticket: str) -> str | None:
-        return next((each.envelope for each in self.heard if each.ticket == ticket and each.envelope), None)
+    def redeemed(self, ticket: str) -> tuple[str, int] | None:
+        found = ((each.envelope, each.at) for each in self.heard if each.ticket == ticket and each.envelope)
+        return next(found, None)
 
     def barred(self, scopes: Collection[str]) -> bool:
         now: dict[str | None, bool] = {}

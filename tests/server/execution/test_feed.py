@@ -55,7 +55,7 @@ async def test_a_page_tells_what_was_redeemed_and_barred(workshop: Workshop) -> 
     await workshop.authority.resume("account:A-1")
     memory = Remembered()
     await follow(workshop, memory)
-    assert memory.redeemed(ticket.id) == ticket.digest
+    assert memory.redeemed(ticket.id) == (ticket.digest, ticket.redeemed_at)
     assert not memory.stopped(ticket.id)
     told = [(each.event, each.scope) for each in memory.heard if each.scope is not None]
     assert told == [("suspend", "account:A-1"), ("resume", "account:A-1")]
