@@ -4,7 +4,7 @@ import { digest } from "./bytes.mjs";
 import { met, verifyEvidence, verifyOrder } from "./order.mjs";
 import { checkPage, readPage } from "./pages.mjs";
 import { refuse, Refused } from "./refused.mjs";
-import { verifyRoster } from "./roster.mjs";
+import { recordDigest, verifyRoster } from "./roster.mjs";
 import * as shapes from "./shapes.mjs";
 import { readArguments } from "./statements.mjs";
 import { parseStrict } from "./strict_json.mjs";
@@ -14,8 +14,8 @@ const FEED_LIFE = 60;
 
 /**
  * Everything that must hold before the effect, but for the ledger. `memory` is what was heard of the feed: `heardAt`,
- * null before the first complete reading; `stopped` and `barred`, sets of tickets and of scopes; `redeemed`, digests by
- * ticket; `rosterRecords`. `floors`: by operation, the least evidence, as alternatives. `now`: the executor's own clock.
+ * null before the first complete reading; `stopped` and `barred`, sets of tickets and of scopes; `redeemed`, digests
+ * and times by ticket; `rosterRecords`, and `rosterHead`, the digest of the last. `floors`: by operation, the least evidence, as alternatives. `now`: the executor's own clock.
  */
 export async function verifyPresented(bytes, { trust, executor, floors, memory, now }) {
   const presented = readPresented(bytes);
@@ -27,12 +27,17 @@ export async function verifyPresented(bytes, { trust, executor, floors, memory, 
   const given = { trust: { ...trust, authorityKeys }, executor, now: Math.max(now, heardAt) };
   const { claims, envelope } = await verifyOrder(presented.order, presented.envelope, given);
   if (memory.stopped.has(envelope.ticket)) refuse("stopped", "The ticket was stopped, or it was told that nothing was done.");
-  if (memory.redeemed.get(envelope.ticket) !== claims.envelope) {
-    refuse("redemption", "The log does not tell of this redemption.");
+  const [named, redeemedAt] = memory.redeemed.get(envelope.ticket) ?? [];
+  if (named !== claims.envelope || redeemedAt !== claims.redeemed_at) {
+    refuse("redemption", "The log does not tell of this redemption, or at another time.");
   }
   if (envelope.grant !== null) refuse("grant", "Nobody signed for this request itself; such orders are not run here.");
   const roster = await verifyRoster(presented.roster, trust);
   if (roster.version < memory.rosterRecords) refuse("version", "The roster lacks records that the log tells of.");
+  if (memory.rosterRecords > 0) {
+    const last = await recordDigest(presented.roster.records[memory.rosterRecords - 1]);
+    if (last !== memory.rosterHead) refuse("version", "A record of the roster is not the one that the log tells of.");
+  }
   const displays = await shown(presented.displays, envelope);
   const about = { envelope, envelopeText: presented.envelope, displays, roster, trust };
   const proven = await verifyEvidence(presented.statements, claims.redeemed_at, about);

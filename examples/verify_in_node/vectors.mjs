@@ -44,9 +44,10 @@ const verifiers = {
 
   async presented(given, trust) {
     const { heard_at: heardAt, stopped, redeemed, barred, roster_records: rosterRecords } = given.memory;
+    const { roster_head: rosterHead } = given.memory;
     const memory = {
       heardAt, stopped: new Set(stopped), redeemed: new Map(Object.entries(redeemed)), barred: new Set(barred),
-      rosterRecords,
+      rosterRecords, rosterHead,
     };
     const { claims, people, reached } = await verifyPresented(utf8(given.presented), { ...given, trust, memory });
     return { ticket: claims.ticket, people, reached };

@@ -22,17 +22,18 @@ from counterfoil import Rung
 from counterfoil.canonical import canonical
 from counterfoil.delegates import Delegation
 from counterfoil.display import display
-from counterfoil.errors import OrderRefused, RosterRefused
+from counterfoil.errors import OrderRefused, RosterRefused, SignerFailed
 from counterfoil.feed import read_page, state
 from counterfoil.judgement import signed_statement
-from counterfoil.keys import SigningKey
+from counterfoil.keys import KeyRing, SigningKey
 from counterfoil.presented import FEED_LIFE, OrderVerifier
 from counterfoil.proof import MAX_RUN
 from counterfoil.redaction import redact
 from counterfoil.roster import sign_record
-from counterfoil.tickets import Ticket
+from counterfoil.tickets import State, Ticket
 from counterfoil.witness import Submission
 from counterfoil_server.witness import Memory
+from remote_key import RemoteKey
 from server.conversation import harbour
 from server.conversation.test_turns import client_of
 from server.conversation.world import open_world
@@ -261,6 +262,16 @@ async def test_T41_the_floor_of_an_executor_outside_stands_above_the_desks_polic
     for floors in (higher, {}, {"refund": FLOORS["pay"]}):
         with pytest.raises(OrderRefused, match=r"runs pay only if|does not run the operation"):
             await judged(workshop, order, memory, floors=floors)
+
+
+async def test_T34_a_key_service_that_signs_with_another_key_signs_nothing(workshop: Workshop) -> None:
+    """Whoever stands between us and the service that holds the key, or gave it another one, has no ticket redeemed."""
+    ticket = await workshop.approved()
+    workshop.authority.keys = KeyRing(RemoteKey.answering(["another key"] * 3), SigningKey.generate())
+    with pytest.raises(SignerFailed, match="does not sign with the key"):
+        await workshop.authority.deliver(ticket.id)
+    assert (await workshop.now(ticket)).state is State.APPROVED
+    assert workshop.bank.payments == []
 
 
 # Delegates ------------------------------------------------------------------------------------------------------------

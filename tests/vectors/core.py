@@ -77,15 +77,18 @@ class Remembered:
     def stopped(self, ticket: str) -> bool:
         return ticket in self.told["stopped"]
 
-    def redeemed(self, ticket: str) -> str | None:
-        named: str | None = self.told["redeemed"].get(ticket)
-        return named
+    def redeemed(self, ticket: str) -> tuple[str, int] | None:
+        found = self.told["redeemed"].get(ticket)
+        return (found[0], found[1]) if found else None
 
     def barred(self, scopes: Collection[str]) -> bool:
         return any(scope in self.told["barred"] for scope in scopes)
 
     def roster_records(self) -> int:
         return int(self.told["roster_records"])
+
+    def roster_head(self) -> str:
+        return str(self.told["roster_head"])
 
 
 def _presented(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from counterfoil.canonical import canonical
+from counterfoil.roster import record_digest
 from counterfoil.rungs import Rung
 from counterfoil.statements import HOLDER
 from counterfoil.tickets import Envelope, envelope_digest
@@ -40,7 +41,10 @@ def presented_vectors() -> list[Vector]:
     named = envelope_digest(request.to_bytes())
     honest = presented(request)
     records = honest["roster"]["records"]
-    heard = {"heard_at": NOW, "stopped": [], "redeemed": {"cf_1": named}, "barred": [], "roster_records": len(records)}
+    heard = {
+        "heard_at": NOW, "stopped": [], "redeemed": {"cf_1": [named, REDEEMED]}, "barred": [],
+        "roster_records": len(records), "roster_head": record_digest(records[-1]),
+    }  # fmt: skip
     enough = accepted(ticket="cf_1", people=["ann", "fay"], reached=reached("passkey", {"finance": 1}, True, 50))
 
     def vector(
@@ -62,7 +66,7 @@ def presented_vectors() -> list[Vector]:
 
     def of(about: Envelope, **changes: Any) -> JSONObject:
         return {"value": presented(about, **changes),
-                "redeemed": {about.ticket: envelope_digest(about.to_bytes())}}  # fmt: skip
+                "redeemed": {about.ticket: [envelope_digest(about.to_bytes()), REDEEMED]}}  # fmt: skip
 
     chat = envelope(conversation="chat", actor="ann")
     other = presented(envelope(ticket="cf_2"))
@@ -98,7 +102,11 @@ def presented_vectors() -> list[Vector]:
         vector("not redeemed, as far as the log tells", "a stolen key alone runs nothing", refused("redemption"),
                redeemed={}),
         vector("redeemed as another request", "the log has the envelope's digest", refused("redemption"),
-               redeemed={"cf_1": "another"}),
+               redeemed={"cf_1": ["another", REDEEMED]}),
+        vector("redeemed at another time", "an old order is not made good again", refused("redemption"),
+               redeemed={"cf_1": [named, REDEEMED - 1]}),
+        vector("a record that was exchanged", "the log tells which records there are", refused("version"),
+               roster_head=record_digest(records[0])),
         vector("stopped", "the log tells of a refusal, or that nothing was done", refused("stopped"), stopped=["cf_1"]),
         vector("by a key that is barred", "a key that was stolen is revoked", refused("key"),
                barred=[f"key:{AUTHORITY.id}"]),
@@ -138,7 +146,7 @@ def presented_vectors() -> list[Vector]:
                floor=(bound,)),
         *(vector(f"arguments that are none: {each.arguments}", "they are an object", refused("form"),
                  honest | {"order": sign(AUTHORITY, ORDER_TYPE, order_of(each)), "envelope": each.to_bytes().decode()},
-                 redeemed={"cf_1": envelope_digest(each.to_bytes())})
+                 redeemed={"cf_1": [envelope_digest(each.to_bytes()), REDEEMED]})
           for each in (envelope(arguments="[]"), envelope(arguments="{"))),
         vector("no order at all", "a bundle is none", refused("form"), text='{"format":"counterfoil-bundle","v":1}'),
         vector("a member too many", "closed members", refused("form"), honest | {"note": "x"}),
