@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -233,7 +234,7 @@ async def test_what_ran_under_a_grant_is_not_run_outside(workshop: Workshop) -> 
     memory = Remembered()
     await follow(workshop, memory)
     memory.heard = [
-        type(each)(each.index, each.event, each.ticket, envelope_digest(body)) if each.envelope else each
+        replace(each, envelope=envelope_digest(body), at=claims.redeemed_at) if each.envelope else each
         for each in memory.heard
     ]
     order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.model_dump())
