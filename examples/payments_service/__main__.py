@@ -88,7 +88,10 @@ def serve(settings: Settings, service: PaymentsService, token: str) -> None:
     try:
         server = Server((settings.host, settings.port), service, token)
     except OSError as error:
-        raise StartRefused(f"Nothing can listen on {settings.host}:{settings.port}: {error.strerror}.") from None
+        raise StartRefused(
+            f"Nothing can listen on {settings.host}:{settings.port}: {error.strerror}."
+            " Stop what listens there, or set another 'port'."
+        ) from None
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -135,7 +138,9 @@ def _only_one(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StartRefused(f"Another process works in {path.parent}.") from None
+            raise StartRefused(
+                f"Another process works in {path.parent}. Stop it first, or name another 'state'."
+            ) from None
         yield
 
 

@@ -57,8 +57,10 @@ def load(path: Path) -> Settings:
     try:
         values = tomllib.loads(path.read_text())
         settings = Settings.model_validate_json(json.dumps(values, default=str))
-    except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise StartRefused(f"The settings {path} cannot be read: {error}.") from None
+    except OSError as error:
+        raise StartRefused(f"The settings {path} cannot be read: {error.strerror}. Name them with --config.") from None
+    except (UnicodeError, tomllib.TOMLDecodeError) as error:
+        raise StartRefused(f"The settings {path} are no TOML: {error}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))
@@ -99,5 +101,8 @@ def secret(name: str) -> str:
     """The bearer token in this environment variable; raises :class:`StartRefused`."""
     found = os.environ.get(name, "")
     if len(found) < SHORTEST_SECRET or not found.isascii() or not found.isprintable() or " " in found:
-        raise StartRefused(f"The environment variable {name} holds no token of at least {SHORTEST_SECRET} characters.")
+        raise StartRefused(
+            f"The environment variable {name} holds no token of at least {SHORTEST_SECRET} characters."
+            " 'openssl rand -hex 32' makes one; the desk has the same."
+        )
     return found

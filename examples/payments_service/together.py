@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -23,7 +24,8 @@ DESK = tomllib.loads((HERE / "desk" / "counterfoil.toml").read_text())["public_u
 
 
 def main() -> int:
-    """Start both, and stop both when one ends or on Ctrl-C."""
+    """Start both, and stop both when one ends, on Ctrl-C or when killed."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     tokens = {name: secrets.token_hex(32) for name in ("PAYMENTS_FEED_TOKEN", "PAYMENTS_ORDERS_TOKEN")}
     environment = os.environ | tokens | {"PYTHONPATH": str(HERE.parent)}
     processes: list[subprocess.Popen[bytes]] = []

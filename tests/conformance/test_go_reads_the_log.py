@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from capabilities.world import LOG_KEY
+from conformance.golang import environment
 from counterfoil.checkpoints import LOG, NoteSigner
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
@@ -20,17 +20,14 @@ from server.store.world import leaf
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("go")]
 
-PACKAGES = "/usr/share/gocode"
-"""Where Debian puts the sources of ``golang-golang-x-mod-dev``."""
-
 
 @pytest.fixture(scope="module")
 def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("go")
     program = folder / "check"
     source = Path(__file__).parent / "go" / "check.go"
-    environment = {"GO111MODULE": "off", "GOPATH": PACKAGES, "GOCACHE": str(folder / "cache"), "GOFLAGS": ""}
-    subprocess.run(["go", "build", "-o", program, source], env=os.environ | environment, check=True, timeout=300)
+    command = ["go", "build", "-o", program, source]
+    subprocess.run(command, env=environment(folder / "cache"), check=True, timeout=300)
     return program
 
 

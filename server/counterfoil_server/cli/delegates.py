@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
+from rich.text import Text
 
 from counterfoil.delegates import Delegation
 from counterfoil.errors import BadArguments, KeyFileError, UnknownName
@@ -69,6 +70,7 @@ async def _add(session: Session, name: str, path: Path, roles: tuple[str, ...], 
         raise BadArguments(f"The desk has no role {unknown[0]}.", f"Its roles: {listed}.")
     head = await caller(session)("roster_head", {})
     roster_key = read_roster_key(session.configuration)
+    made = not path.exists()
     delegate = _key_at(path)
     if delegate.id == roster_key.id:
         raise KeyFileError(f"{path} is the roster key itself.", "Name another file; a key is made there.")
@@ -84,7 +86,14 @@ async def _add(session: Session, name: str, path: Path, roles: tuple[str, ...], 
         exp=head["now"] + days * DAY,
     )
     await caller(session)("roster_append", {"record": sign_record(roster_key, record)})
-    return {"key": delegate.id, "name": name, "path": str(path), "roles": list(roles), "until": record.exp}
+    return {
+        "key": delegate.id,
+        "name": name,
+        "path": str(path),
+        "made": made,
+        "roles": list(roles),
+        "until": record.exp,
+    }
 
 
 def _key_at(path: Path) -> SigningKey:
@@ -113,7 +122,9 @@ async def _end(session: Session, key: str) -> None:
 
 def _added(output: Output, found: dict[str, Any]) -> None:
     output.say(("Named ", "heading"), f"{found['name']} as a delegate until {exact_moment(found['until'])}.")
-    output.say(f"Its private key is {found['path']}; its id {found['key']}.")
+    output.say(
+        f"Its private key is {found['path']}{', made just now' if found['made'] else ''}; its id {found['key']}."
+    )
     roles = f" and the roles {', '.join(found['roles'])}" if found["roles"] else ", no roles"
     output.say(f"It may give accounts{roles}, to people whom nobody else invited.")
     output.warn("Whoever has that key and can write into the database invites people of their own.")
@@ -128,7 +139,7 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
         ("Delegate", "May give", "Until"),
         [
             (
-                assembled(each["name"], "\n", (each["key"], "quiet")),
+                assembled(each["name"], Text("\n"), (each["key"], "quiet")),
                 ", ".join(["accounts", *(f"role {role}" for role in each["roles"])]),
                 assembled(("ended", "bad") if each["ended"] else exact_moment(each["until"])),
             )

@@ -67,7 +67,7 @@ async def invite(call: Call, configuration: Configuration, invited: Invited) -> 
         )
     _check_addresses(invited, known.values())
     person = invited.person or _fresh_id(invited.name)
-    key = read_roster_key(configuration) if invited.key is None else key_files.read_signing_key(invited.key)
+    key = read_roster_key(configuration) if invited.key is None else await _delegate_key(call, invited.key)
     head = await call("roster_head", {})
     secret = secrets.token_bytes(key_files.SECRET_LENGTH)
     record = Invitation(
@@ -119,6 +119,17 @@ def read_roster_key(configuration: Configuration) -> SigningKey:
             "Bring it from where you keep it; the setting 'roster_key' says where it is looked for.",
         )
     return key_files.read_signing_key(path)
+
+
+async def _delegate_key(call: Call, path: Path) -> SigningKey:
+    """A delegate's private key; raises :class:`KeyFileError` for any other key."""
+    key = key_files.read_signing_key(path)
+    if key.id not in {each["key"] for each in await call("delegates_list", {})}:
+        raise KeyFileError(
+            f"{path} is no key of a delegate.",
+            "List them with 'counterfoil delegates list'; leave --key out to sign with the roster key.",
+        )
+    return key
 
 
 def _check_addresses(invited: Invited, known: Iterable[dict[str, Any]]) -> None:

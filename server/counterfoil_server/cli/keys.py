@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import typer
+from rich.text import Text
 
 from counterfoil.errors import ASK_AGAIN
 from counterfoil_server import log_keys
@@ -29,7 +30,7 @@ BACK_UP = "The key files have changed: back up the folder 'keys' of the state fo
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="The authority's and the roster's keys: rotation and theft.", rich_markup_mode=None)
+    group = typer.Typer(help="Keys of authority, roster and log: rotation and theft.", rich_markup_mode=None)
     group.command("list")(with_session(list_keys))
     group.command("rotate")(with_session(rotate))
     group.command("revoke")(with_session(revoke))
@@ -105,16 +106,19 @@ def replace_log_key(
 
 def _list(output: Output, found: list[dict[str, Any]]) -> None:
     output.table(
-        ("Place", "Key", "What it does"),
+        ("Place", "Key, and what it does"),
         [
             (
                 each["place"],
-                each["key"],
-                assembled((f"stopped {each['stopped']}", "bad") if each.get("stopped") else _does(each)),
+                assembled(
+                    each["key"],
+                    Text("\n"),
+                    (f"stopped {each['stopped']}", "bad") if each.get("stopped") else (_does(each), "quiet"),
+                ),
             )
             for each in found
         ],
-        whole=("Place", "Key"),
+        whole=("Place",),
     )
     if len({each["key"] for each in found}) < len(found):
         output.hint("A rotation was interrupted. To finish it: ", ("counterfoil keys rotate", "command"))

@@ -29,7 +29,7 @@ FOLDER = Path("witness")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="A witness: cosign logs of others, so that nobody is shown another history.")
+    group = typer.Typer(help="Cosign logs of others: nobody is shown another history.")
     group.command("init")(with_session(init))
     group.command("serve")(with_session(serve))
     app.add_typer(group, name="witness")
@@ -40,7 +40,7 @@ def init(
     name: Annotated[str, typer.Argument(help="The witness's name, as in witness.example/w1.")],
     state: StateOption = FOLDER,
 ) -> None:
-    """Make a witness: a key of its own, and a memory of the newest checkpoint of each log."""
+    """Make a witness: its key, and its memory of each log."""
     with StateFolder.open(state):
         memory = Memory.create(state, name)
     key = memory.key.to_text()
@@ -62,7 +62,10 @@ def serve(
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8710,
 ) -> None:
-    """Cosign checkpoints of the logs that are named, until it is stopped (https://c2sp.org/tlog-witness)."""
+    """Cosign checkpoints of the logs named, until Ctrl-C.
+
+    It speaks https://c2sp.org/tlog-witness.
+    """
     keys = [_key(text) for text in log]
     if not state.is_dir():
         raise SettingsError(f"There is no witness in {state}.", "Make one with 'counterfoil witness init NAME'.")

@@ -9,12 +9,16 @@ INVITE = ("people", "invite")
 
 def test_a_delegate_invites_until_it_is_ended(office: Office) -> None:
     key = office.folder / "service.pem"
-    said = office.run("delegates", "add", "the sign-in service", "--key", str(key), "--role", "finance")
+    said = office.run("delegates", "add", "the sign-in service", "--key", str(key), "--role", "finance", width=200)
     assert said.code == 0, said.said
     assert "the sign-in service as a delegate until" in said.out
+    assert "service.pem, made just now;" in said.said
     assert key.stat().st_mode & 0o777 == 0o600
     [delegate] = office.json("delegates", "list")
     assert (delegate["name"], delegate["roles"], delegate["ended"]) == ("the sign-in service", ["finance"], False)
+    listed = office.run("delegates", "list", width=100).out
+    assert delegate["key"] in listed
+    assert "\\u{" not in listed
 
     # The roster key may lie in its safe meanwhile.
     roster_key = office.folder / "roster-key.pem"
@@ -51,6 +55,10 @@ def test_a_delegate_changes_nobody_whom_the_roster_key_invited(office: Office) -
         assert why in refused.said
     [person] = office.json("people", "list")
     assert person["accounts"] == ["A-1"]
+    wrong = str(office.state / "keys" / "authority-current.pem")
+    refused = office.run(*INVITE, "Eve", "--email", "eve@office.example", "--account", "A-2", "--key", wrong)
+    assert refused.code == 2
+    assert "authority-current.pem is no key of a delegate." in refused.said
 
 
 def test_what_cannot_be_a_delegate_is_refused_in_words(office: Office) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import httpx2
@@ -67,11 +68,16 @@ def test_the_list_says_what_each_key_does(office: Office) -> None:
     held = ring(office)
     office.json("keys", "revoke", f"key:{held['previous']}")
     said = office.run("keys", "list", width=200).out
-    rows = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    lines = [line.rstrip() for line in said.splitlines() if line.strip()]
+    rows = {line.split()[0]: line + below for line, below in pairwise(lines) if not line.startswith(" ")}
     assert held["current"] in rows["current"]
     assert "signs capabilities and orders" in rows["current"]
     assert "stopped for good" in rows["previous"]
     assert "after the next rotation" in rows["next"]
+    narrow = office.run("keys", "list", width=80).out
+    assert all(key in narrow for key in held.values())
+    assert all(place in narrow.split() for place in (*held, "log"))
+    assert "seals the log" in narrow
 
 
 def test_what_a_rotation_means_is_said(office: Office) -> None:
