@@ -103,6 +103,6 @@ def secret(name: str) -> str:
     if len(found) < SHORTEST_SECRET or not found.isascii() or not found.isprintable() or " " in found:
         raise StartRefused(
             f"The environment variable {name} holds no token of at least {SHORTEST_SECRET} characters."
-            " 'openssl rand -hex 32' makes one; the desk has the same."
+            " 'openssl rand -hex 32' makes one; the other side has the same."
         )
     return found

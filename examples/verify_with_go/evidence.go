@@ -2,6 +2,8 @@
 // sumdb/tlog, finds the leaf that records each statement, and writes what ssh-keygen needs to verify the signatures.
 //
 //	evidence BUNDLE TRUST FOLDER
+//
+// The folder must not exist yet, so that nothing in it is of another run.
 package main
 
 import (
@@ -88,7 +90,7 @@ func main() {
 	}
 	verifier, err := note.NewVerifier(trust.Log)
 	check("log_key", err)
-	check("folder", os.MkdirAll(os.Args[3], 0o700))
+	check("folder", os.Mkdir(os.Args[3], 0o700))
 
 	proofs := map[int64]string{}
 	for _, each := range given.Contents.Proofs {

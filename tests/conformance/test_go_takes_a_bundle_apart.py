@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from conformance.golang import environment
-from counterfoil.checkpoints import LOG, NoteSigner
+from counterfoil.checkpoints import LOG, NoteSigner, to_base64
 from docs.snippets import ROOT
 from server.cli.office import Office, Program
 from server.cli.signing import ANA, browser, enrolled, opened, payment
@@ -68,6 +69,7 @@ async def test_the_commands_of_the_page_confirm_an_approval_and_nothing_else(off
     def run(line: str, **files: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
             (office.folder / f"{name}.json").write_text(text)
+            shutil.rmtree(office.folder / "evidence", ignore_errors=True)
         return subprocess.run(
             ["sh", "-c", line], env=environment(cache), cwd=office.folder, capture_output=True, text=True, timeout=300
         )
@@ -79,18 +81,29 @@ async def test_the_commands_of_the_page_confirm_an_approval_and_nothing_else(off
     at = next(json.loads(each["body"])["n"] for each in leaves if json.loads(each["body"])["event"] == "statement")
     assert f'statement-1.json: "approve" by {person}, recorded by leaf {at}\n' in ran.stdout
     assert "Good" in run(keygen).stdout
+    assert "file exists" in run(program).stderr
     statement = office.folder / "evidence" / "statement-1.json"
     statement.write_text(statement.read_text().replace('"holder"', '"Holder"'))
     assert run(keygen).returncode != 0
 
     known = json.loads(trust)
     stranger = NoteSigner.of(known["log_key"].split("+")[0], LOG, Ed25519PrivateKey.generate()).key.to_text()
+    private = Ed25519PrivateKey.generate()
+    signer = NoteSigner.of(known["log_key"].split("+")[0], LOG, private)
+    body = f"elsewhere.example/log\n1\n{to_base64(bytes(32))}\n"
+    line = f"— {signer.key.name} {to_base64(signer.key.id + private.sign(body.encode()))}\n"
+    other_log = json.loads(bundle)
+    for each in other_log["contents"]["proofs"]:
+        each["proof"] = each["proof"].split("\n\n")[0] + f"\n\n{body}\n{line}"
+    named = {"bundle": json.dumps(other_log), "trust": json.dumps(known | {"log_key": signer.key.to_text()})}
     swapped = json.loads(bundle)
     first, second = swapped["contents"]["proofs"][:2]
     first["proof"], second["proof"] = second["proof"], first["proof"]
     wrong = [
         ({"trust": json.dumps(known | {"log_key": stranger})}, "no verifiable signatures"),
         ({"trust": json.dumps(known | {"log_key": None})}, "names no log"),
+        ({"bundle": edited(bundle, '"person":"', '"person":"eve-', after='"enrolment":{')}, "no enrolment"),
+        (named, "of another log"),
         ({"bundle": json.dumps(swapped)}, "has no proof"),
         ({"bundle": edited(bundle, '"event":"mint"', '"event":"mind"')}, "invalid transparency proof"),
         ({"bundle": edited(bundle, '"seat":"holder","v"', '"seat":"Holder","v"')}, "recorded by no leaf"),

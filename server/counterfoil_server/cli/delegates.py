@@ -145,7 +145,7 @@ def _list(output: Output, found: list[dict[str, Any]]) -> None:
             )
             for each in found
         ],
-        whole=("Until",),
+        whole=("Delegate",),
     )
 
 
