@@ -34,7 +34,7 @@ TRUSTED = (
     "That the organisation's own records were right when the request was made, and the people on the roster rightly"
     " hold those accounts and roles.",
     "That the executor ran just this, once, and told truly what came of it.",
-    "That the log is the same for everybody who looks: compare its checkpoints over time.",
+    "That the log is the same for everybody who looks: trust witnesses of your own choice, or compare checkpoints.",
     "That nothing happened to the ticket after the last leaf in this bundle.",
     "That your trust file came to you from the organisation, and its keys were nobody else's.",
 )

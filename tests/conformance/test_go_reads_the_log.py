@@ -26,7 +26,7 @@ def checker(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("go")
     program = folder / "check"
     source = Path(__file__).parent / "go" / "check.go"
-    command = ["go", "build", "-o", program, source]
+    command = ["go", "build", "-o", str(program), str(source)]
     subprocess.run(command, env=environment(folder / "cache"), check=True, timeout=300)
     return program
 
