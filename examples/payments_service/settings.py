@@ -60,7 +60,7 @@ def load(path: Path) -> Settings:
     except OSError as error:
         raise StartRefused(f"The settings {path} cannot be read: {error.strerror}. Name them with --config.") from None
     except (UnicodeError, tomllib.TOMLDecodeError) as error:
-        raise StartRefused(f"The settings {path} are no TOML: {error}.") from None
+        raise StartRefused(f"The settings {path} cannot be read as TOML: {error}.") from None
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"]))

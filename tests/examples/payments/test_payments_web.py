@@ -147,7 +147,7 @@ async def test_the_state_of_a_payment_is_told_to_the_desk(service: Service) -> N
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        (("[limits.EUR]", "[limits.EUR"), "cannot be read"),
+        (("[limits.EUR]", "[limits.EUR"), "cannot be read as TOML"),
         (('trust = "trust.json"', 'trust = "none.json"'), "counterfoil prove --trust"),
         (('trust = "trust.json"', 'trust = "payments.toml"'), "trust file"),
         (("port = 0", "port = 70000"), "do not fit: port"),
