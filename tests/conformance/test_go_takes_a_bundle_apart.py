@@ -16,10 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from conformance.golang import environment
 from counterfoil.checkpoints import LOG, NoteSigner, to_base64
 from docs.snippets import ROOT
+from server.cli.conftest import own_desk
 from server.cli.office import Office, Program
 from server.cli.signing import ANA, browser, enrolled, opened, payment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("go")]
+__all__ = ["own_desk"]
+
 PAGE = (ROOT / "docs/how-to/verify-evidence.md").read_text(encoding="utf-8")
 
 

@@ -60,7 +60,7 @@ def serve(
     ],
     state: StateOption = FOLDER,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8710,
+    port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8720,
 ) -> None:
     """Cosign checkpoints of the logs named, until Ctrl-C.
 

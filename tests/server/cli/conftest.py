@@ -17,7 +17,7 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _own_desk(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_desk(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each office loads its own module ``desk``, not one that another test of this process has loaded."""
     monkeypatch.delitem(sys.modules, "desk", raising=False)
 

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from counterfoil.keys import SigningKey
 from counterfoil_server import config
 from counterfoil_server.app import open_parts
-from server.cli.conftest import office, program
+from server.cli.conftest import office, own_desk, program
 from server.cli.office import Office
 
-__all__ = ["office", "program"]
+__all__ = ["office", "own_desk", "program"]
 
 NAME = "COUNTERFOIL_AUTHORITY_KEY"
 FIRST, SECOND, THIRD = (SigningKey.generate() for _ in range(3))
