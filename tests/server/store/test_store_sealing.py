@@ -279,15 +279,25 @@ async def test_those_who_wait_for_the_same_leaves_are_served_by_one_sealing(
     async with opened(tmp_path) as store:
         sealing = await Sealer.open(store, SIGNER, tmp_path / "checkpoint")
         grown, sealings = sealing._grown, 0
+        counted, asked, everybody = store.leaf_count, 0, asyncio.Event()
+
+        async def count() -> int:
+            nonlocal asked
+            asked += 1
+            if asked == 1 + 10:  # the first asks twice
+                everybody.set()
+            return await counted()
 
         async def while_others_commit(tree: Tree, end: int) -> Tree:
             nonlocal sealings
             sealings += 1
+            await everybody.wait()
             await store.append_leaf(leaf("event"))
             return await grown(tree, end)
 
         monkeypatch.setattr(sealing, "_grown", while_others_commit)
         await store.append_leaf(leaf("event"))
+        monkeypatch.setattr(store, "leaf_count", count)
         await asyncio.gather(*(sealing.seal() for _ in range(10)))
         assert sealings == 1
         await sealing.seal()
