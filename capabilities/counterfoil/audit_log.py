@@ -11,7 +11,7 @@ from functools import partial
 
 from counterfoil.audit_words import Report, at
 from counterfoil.bundle import LeafProof, Trust
-from counterfoil.checkpoints import Checkpoint, check_proof, cosigned_at
+from counterfoil.checkpoints import Checkpoint, FormerKey, NoteKey, check_proof, cosigned_at
 from counterfoil.errors import EvidenceRefused, ProofRefused
 
 
@@ -28,7 +28,7 @@ def verify_proofs(proofs: Sequence[LeafProof], leaves: Mapping[int, str], trust:
         elif index not in found:
             report.fail(f"Leaf {index} is not proven to be on the log: no proof came with it.")
         else:
-            work = partial(_proven, index, leaves[index], found[index], trust)
+            work = partial(_proven, index, leaves[index], found[index], log, trust.former)
             checkpoint = report.check(f"The proof of leaf {index}", work)
             under += [checkpoint] if checkpoint is not None else []
     if log is not None and under and len(under) == len(leaves):
@@ -40,10 +40,9 @@ def verify_proofs(proofs: Sequence[LeafProof], leaves: Mapping[int, str], trust:
         _witnessed(under, trust, report)
 
 
-def _proven(index: int, body: str, proof: str, trust: Trust) -> Checkpoint:
+def _proven(index: int, body: str, proof: str, log: NoteKey, former: Sequence[FormerKey]) -> Checkpoint:
     """The checkpoint under which the leaf is; raises ProofRefused or EvidenceRefused."""
-    assert trust.log is not None  # noqa: S101 - without one no proof is looked at
-    number, checkpoint = check_proof(proof, body.encode(), trust.log, trust.former)
+    number, checkpoint = check_proof(proof, body.encode(), log, former)
     if number != index:
         raise EvidenceRefused("It is of another place on the log.")
     return checkpoint
