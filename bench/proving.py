@@ -70,7 +70,7 @@ def _check(workshop: Workshop, presented: PresentedOrder, roster: Roster) -> Cal
             presented.order, body, issuer=ISSUER, executor=PAYMENTS, keys=trust.authority_keys, now=now
         )
         return verify_evidence(
-            claims, envelope, body, signed, roster=roster, party=trust.roster.party, display_of=shown.__getitem__
+            claims, envelope, signed, roster=roster, party=trust.roster.party, display_of=shown.__getitem__
         )
 
     check()

@@ -9,9 +9,9 @@ backup-eligible flag is the registered one, and the ES256 signature.
 from __future__ import annotations
 
 import hashlib
-import hmac
+import json
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
@@ -30,6 +30,7 @@ BACKUP_ELIGIBLE = 0x08
 EXTENSIONS = 0x80
 HEADER_LENGTH = 37
 
+_BEGINS = b'{"type":"webauthn.get","challenge":"'
 _SCHEME = ec.ECDSA(hashes.SHA256())
 
 
@@ -40,6 +41,16 @@ class RelyingParty:
     id: str
     origins: frozenset[str]
 
+    @cached_property
+    def id_digest(self) -> bytes:
+        """With what the authenticator data begins."""
+        return hashlib.sha256(self.id.encode()).digest()
+
+    @cached_property
+    def endings(self) -> frozenset[bytes]:
+        """With what browsers end the client data after the challenge, at each of the origins."""
+        return frozenset(b'","origin":%b,"crossOrigin":false}' % json.dumps(each).encode() for each in self.origins)
+
 
 def verify_assertion(
     assertion: Assertion, *, challenge: bytes, public_key: bytes, backup_eligible: bool, party: RelyingParty
@@ -49,27 +60,36 @@ def verify_assertion(
         client_data = unb64(assertion.client_data)
         authenticator_data = unb64(assertion.authenticator_data)
         signature = unb64(assertion.signature)
+    except BadJSON:
+        raise StatementRefused("The passkey's answer cannot be read.") from None
+    # What browsers usually write can be told without reading it (WebAuthn Level 3, section 5.8.1.2, "limited").
+    begins = _BEGINS + b64(challenge).encode()
+    if not (client_data.startswith(begins) and client_data[len(begins) :] in party.endings):
+        _check_client_data(client_data, challenge, party)
+    _check_authenticator_data(authenticator_data, backup_eligible, party)
+    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())
+
+
+def _check_client_data(client_data: bytes, challenge: bytes, party: RelyingParty) -> None:
+    try:
         client = parse_strict(client_data) if len(client_data) <= MAX_CLIENT_DATA else None
     except BadJSON:
         raise StatementRefused("The passkey's answer cannot be read.") from None
     if not isinstance(client, dict) or client.get("type") != "webauthn.get":
         raise StatementRefused("The passkey's answer is not an assertion.")
-    sent = client.get("challenge")
-    if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), b64(challenge).encode()):
+    if client.get("challenge") != b64(challenge):
         raise StatementRefused("The passkey signed something else.")
     origin = client.get("origin")
     if not isinstance(origin, str) or origin not in party.origins:
         raise StatementRefused("The passkey was used on another site.")
     if client.get("crossOrigin", False) is not False or "topOrigin" in client:
         raise StatementRefused("The passkey was used inside another site's frame.")
-    _check_authenticator_data(authenticator_data, backup_eligible, party)
-    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())
 
 
 def _check_authenticator_data(data: bytes, backup_eligible: bool, party: RelyingParty) -> None:
     if len(data) < HEADER_LENGTH or (len(data) > HEADER_LENGTH and not data[32] & EXTENSIONS):
         raise StatementRefused("The passkey's answer has a wrong length.")
-    if not hmac.compare_digest(data[:32], hashlib.sha256(party.id.encode()).digest()):
+    if data[:32] != party.id_digest:
         raise StatementRefused("The passkey belongs to another site.")
     if not data[32] & USER_PRESENT:
         raise StatementRefused("Nobody was present at the passkey.")

@@ -13,7 +13,7 @@ from counterfoil.evidence import SignedStatement, check_settlement
 from counterfoil.roster import Person
 from counterfoil.settlement import EVENTS, outcome_of
 from counterfoil.statements import STAFF, Settlement, Statement
-from counterfoil.tickets import Envelope, Event
+from counterfoil.tickets import Envelope, Event, envelope_digest
 
 FOUND = (Event.FIND_EXECUTED.value, Event.FIND_NOT_EXECUTED.value)
 OUTCOMES = (
@@ -40,7 +40,7 @@ def check_established(
     return check_settlement(
         SignedStatement(body, part.settlement.assertion),
         envelope=envelope,
-        envelope_bytes=part.envelope.encode(),
+        digest=envelope_digest(part.envelope.encode()),
         seat=read.seat,
         shown=_shown(part, envelope, told.redeemed.at, read),
         redeemed_at=told.redeemed.at,

@@ -166,7 +166,7 @@ class TicketAudit:
         statement, person, assurance = check_statement(
             signed,
             envelope=envelope,
-            envelope_bytes=self._body,
+            digest=envelope_digest(self._body),
             display_of=self._display_of,
             roster=self._rosters.at(self._counted_at(read, told)),
             party=self._party,
@@ -216,7 +216,7 @@ class TicketAudit:
         )  # fmt: skip
         roster = self._rosters.at(moment)
         proven = verify_evidence(
-            claims, envelope, self._body, self._signed, roster=roster, party=self._party,
+            claims, envelope, self._signed, roster=roster, party=self._party,
             display_of=self._display_of, grant=grant,
         )  # fmt: skip
         if envelope.operation == ACCESS and told.state is State.EXECUTED:
@@ -231,7 +231,7 @@ class TicketAudit:
             each for each in self._signed if Statement.from_bytes(each.statement).decision != "decline"
         ]  # fmt: skip
         evidence = evidence_of(
-            approvals, envelope=envelope, envelope_bytes=self._body, display_of=self._display_of,
+            approvals, envelope=envelope, digest=envelope_digest(self._body), display_of=self._display_of,
             roster=self._rosters.at(told.approved.at), party=self._party,
         )  # fmt: skip
         if evidence.complete_at > told.approved.at:

@@ -14,7 +14,7 @@ an integer or string parameter refuses a float).
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -91,18 +91,26 @@ def salted_digest(salt: bytes, kind: str, body: bytes) -> str:
 
 def b64(data: bytes) -> str:
     """base64url without padding (RFC 4648, section 5)."""
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
 
 
 def unb64(text: str) -> bytes:
     """The bytes of strict base64url without padding; raises :class:`BadJSON` on any other spelling."""
     try:
-        data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except (ValueError, TypeError):
+        plain = text.encode("ascii").translate(_FROM_URL) + _PADDING[len(text) % 4]
+        data = binascii.a2b_base64(plain, strict_mode=True)
+    except (ValueError, AttributeError):
         raise BadJSON("A value is not base64url.") from None
-    if b64(data) != text:
+    if binascii.b2a_base64(data, newline=False) != plain:
         raise BadJSON("A value is not base64url in its only spelling.")
     return data
+
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
+"""What only the other alphabet has, and padding, becomes what none has."""
+_PADDING = (b"", b"===", b"==", b"=")
+"""By the length's remainder; nothing is one character longer than whole groups, and decoding says so."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

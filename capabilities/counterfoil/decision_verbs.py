@@ -154,7 +154,7 @@ class DecisionVerbs(StopVerbs):
         statement, person, _ = check_statement(
             signed,
             envelope=envelope,
-            envelope_bytes=ticket.envelope_bytes,
+            digest=ticket.digest,
             display_of=self.judge.display_digests(envelope),
             roster=await self.judge.roster(),
             party=self.judge.trust.party,

@@ -27,11 +27,11 @@ from counterfoil.statements import (
     Settlement,
     Statement,
     challenge,
+    is_required,
     role_of,
-    seats_required,
     signed_as,
 )
-from counterfoil.tickets import Envelope, envelope_digest
+from counterfoil.tickets import Envelope
 from counterfoil.values import Assurance
 
 STATEMENT_LIFE = 600
@@ -64,21 +64,21 @@ def check_statement(
     signed: SignedStatement,
     *,
     envelope: Envelope,
-    envelope_bytes: bytes,
+    digest: str,
     display_of: Callable[[str], str],
     roster: Roster,
     party: RelyingParty,
 ) -> tuple[Statement, Person, Assurance]:
     """Verify one statement completely; raises :class:`StatementRefused`.
 
-    ``display_of`` gives the digest of what a seat had to be shown.
+    ``digest`` is the envelope's; ``display_of`` gives the digest of what a seat had to be shown.
     """
     statement = Statement.from_bytes(signed.statement)
-    _check_about(statement, envelope, envelope_bytes)
+    _check_about(statement, envelope, digest)
     if statement.decision not in ("decline", signed_as("approve", envelope)):
         raise StatementRefused("The signature is for another kind of request.")
     # The holder may always decline, also where it is not they who approve.
-    asked = statement.seat in seats_required(envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
+    asked = is_required(statement.seat, envelope) or (statement.seat, statement.decision) == (HOLDER, "decline")
     if not asked or statement.display != display_of(statement.seat):
         raise StatementRefused("The signature is for something else than was to be shown.")
     person, assurance = _check_signer(statement, signed, envelope=envelope, roster=roster, party=party)
@@ -91,7 +91,7 @@ def check_settlement(
     signed: SignedStatement,
     *,
     envelope: Envelope,
-    envelope_bytes: bytes,
+    digest: str,
     seat: str,
     shown: str,
     redeemed_at: int,
@@ -101,12 +101,12 @@ def check_settlement(
 ) -> tuple[Settlement, Person]:
     """Verify completely what a person established of an unknown outcome; raises :class:`StatementRefused`.
 
-    ``seat`` is the only one that may settle this ticket, ``shown`` the digest of what it had to be
-    shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before. ``decided`` are
-    those who filled a seat of the ticket already (invariant 5).
+    ``digest`` is the envelope's, ``seat`` the only one that may settle this ticket, ``shown`` the digest of what it
+    had to be shown, ``redeemed_at`` when the effect could begin (Unix seconds): nobody knows its end before.
+    ``decided`` are those who filled a seat of the ticket already (invariant 5).
     """
     settlement = Settlement.from_bytes(signed.statement)
-    _check_about(settlement, envelope, envelope_bytes)
+    _check_about(settlement, envelope, digest)
     if settlement.seat != seat:
         raise StatementRefused("Nobody can settle this request in this role.")
     if settlement.display != shown:
@@ -119,9 +119,9 @@ def check_settlement(
     return settlement, person
 
 
-def _check_about(statement: Statement | Settlement, envelope: Envelope, envelope_bytes: bytes) -> None:
+def _check_about(statement: Statement | Settlement, envelope: Envelope, digest: str) -> None:
     """Whether it is about this very envelope, and its times are possible."""
-    if statement.issuer != envelope.issuer or statement.envelope != envelope_digest(envelope_bytes):
+    if statement.issuer != envelope.issuer or statement.envelope != digest:
         raise StatementRefused("The signature is for another request.")
     if not (envelope.requested_at <= statement.iat < statement.exp <= statement.iat + STATEMENT_LIFE):
         raise StatementRefused("The signature's times are not possible.")
@@ -170,8 +170,7 @@ def check_eligible(person: Person, seat: str, envelope: Envelope, roster: Roster
 
 def share_channel(one: Person, other: Person) -> bool:
     """Whether a message to one reaches the other; then they count as one."""
-    theirs = {channel.casefold() for channel in other.channels}
-    return any(channel.casefold() in theirs for channel in one.channels)
+    return not one.reached_at.isdisjoint(other.reached_at)
 
 
 def check_code(envelope: Envelope, code: str) -> None:
@@ -184,14 +183,15 @@ def evidence_of(
     statements: Iterable[SignedStatement],
     *,
     envelope: Envelope,
-    envelope_bytes: bytes,
+    digest: str,
     display_of: Callable[[str], str],
     roster: Roster,
     party: RelyingParty,
 ) -> Evidence:
     """Verify all statements of a ticket and add them up; raises :class:`StatementRefused` if any does not hold.
 
-    ``reached.hold`` is 0: time passes elsewhere, see :func:`with_wait`.
+    ``digest`` is that of the bytes which the envelope was read from. ``reached.hold`` is 0: time passes elsewhere, see
+    :func:`with_wait`.
     """
     holder: Assurance = "none"
     staff: dict[str, int] = {}
@@ -202,7 +202,7 @@ def evidence_of(
         statement, person, assurance = check_statement(
             signed,
             envelope=envelope,
-            envelope_bytes=envelope_bytes,
+            digest=digest,
             display_of=display_of,
             roster=roster,
             party=party,
@@ -225,7 +225,8 @@ def evidence_of(
 def with_wait(evidence: Evidence, now: int) -> Rung:
     """The evidence with the seconds that have passed since the last person signed."""
     waited = max(0, now - evidence.complete_at) if evidence.people else 0
-    return evidence.reached.model_copy(update={"hold": waited})
+    reached = evidence.reached
+    return Rung(holder=reached.holder, staff=reached.staff, code=reached.code, hold=waited)
 
 
 def met(requirements: Sequence[Rung], reached: Rung) -> Rung | None:

@@ -204,7 +204,7 @@ class Judge:
         return evidence_of(
             [signed_statement(stored) for stored in statements],
             envelope=envelope,
-            envelope_bytes=ticket.envelope_bytes,
+            digest=ticket.digest,
             display_of=self.display_digests(envelope),
             roster=roster,
             party=self._trust.party,

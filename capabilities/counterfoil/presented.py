@@ -118,7 +118,6 @@ class OrderVerifier:
         proven = verify_evidence(
             claims,
             envelope,
-            envelope_bytes,
             [SignedStatement(each.statement.encode(), each.assertion) for each in presented.statements],
             roster=self._roster(presented.roster),
             party=self._trust.roster.party,

@@ -74,7 +74,6 @@ def verify_envelope(
 def verify_evidence(
     claims: OrderClaims,
     envelope: Envelope,
-    envelope_bytes: bytes,
     statements: Iterable[SignedStatement],
     *,
     roster: Roster,
@@ -82,7 +81,7 @@ def verify_evidence(
     display_of: Callable[[str], str],
     grant: Grant | None = None,
 ) -> Proven:
-    """Steps 4 and 5; raises :class:`OrderRefused`.
+    """Steps 4 and 5, of what :func:`verify_envelope` gave; raises :class:`OrderRefused`.
 
     ``grant`` is the verified grant that an unattended request rests on, as of the redemption; it takes the place of
     requirements, and then policy has to be asked whether the operation may run unattended.
@@ -91,7 +90,7 @@ def verify_evidence(
         evidence = evidence_of(
             statements,
             envelope=envelope,
-            envelope_bytes=envelope_bytes,
+            digest=claims.envelope,
             display_of=display_of,
             roster=roster,
             party=party,

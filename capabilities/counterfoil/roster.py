@@ -141,6 +141,11 @@ class Person:
     channels: tuple[str, ...]
     ended: bool
 
+    @cached_property
+    def reached_at(self) -> frozenset[str]:
+        """The channels, where capital letters make no difference."""
+        return frozenset(channel.casefold() for channel in self.channels)
+
 
 @dataclass(frozen=True)
 class LastRecord:

@@ -13,29 +13,37 @@ from typing import Annotated
 
 from pydantic import Field
 
-from counterfoil.values import ASSURANCES, Assurance, Frozen
+from counterfoil.spelling import SafeInteger, Spelled
+from counterfoil.values import ASSURANCES, Assurance
+
+_SURENESS = {assurance: place for place, assurance in enumerate(ASSURANCES)}
 
 
-class Rung(Frozen):
+class Rung(Spelled):
     """A least amount of evidence. ``staff``: role → distinct eligible approvals; ``hold``: seconds to wait."""
 
     holder: Assurance = "none"
-    staff: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict)
+    staff: dict[str, Annotated[SafeInteger, Field(ge=1)]] = Field(default_factory=dict)
     code: bool = False
-    hold: Annotated[int, Field(ge=0)] = 0
+    hold: Annotated[SafeInteger, Field(ge=0)] = 0
+
+    @property
+    def has_one_order(self) -> bool:
+        """Whether it does not name several roles, which could stand in any order."""
+        return len(self.staff) < 2
 
     def covers(self, other: Rung) -> bool:
         """Whether this asks for at least what ``other`` asks for."""
         return (
-            ASSURANCES.index(self.holder) >= ASSURANCES.index(other.holder)
-            and all(self.staff.get(role, 0) >= count for role, count in other.staff.items())
+            _SURENESS[self.holder] >= _SURENESS[other.holder]
             and self.code >= other.code
             and self.hold >= other.hold
+            and all([self.staff.get(role, 0) >= count for role, count in other.staff.items()])
         )
 
     def beyond(self, reached: Rung) -> Rung:
         """What this asks of people beyond what was ``reached``."""
-        recognised = ASSURANCES.index(reached.holder) >= ASSURANCES.index(self.holder)
+        recognised = _SURENESS[reached.holder] >= _SURENESS[self.holder]
         lacking = {role: count - reached.staff.get(role, 0) for role, count in self.staff.items()}
         return Rung(
             holder="none" if recognised else self.holder,
@@ -46,7 +54,7 @@ class Rung(Frozen):
     @property
     def is_empty(self) -> bool:
         """Whether it asks for nothing; policy is never asked to execute with it."""
-        return self == Rung()
+        return self.holder == "none" and not (self.staff or self.code or self.hold)
 
     def in_words(self) -> str:
         """One clause for people and models."""

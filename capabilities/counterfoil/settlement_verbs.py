@@ -130,7 +130,7 @@ class SettlementVerbs(RedemptionVerbs):
         settlement, person = check_settlement(
             signed,
             envelope=envelope,
-            envelope_bytes=ticket.envelope_bytes,
+            digest=ticket.digest,
             seat=seat,
             shown=settlement_display_digest(settlement_display(self.judge.desk, ticket, seat)),
             redeemed_at=ticket.redeemed_at,

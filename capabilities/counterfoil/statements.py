@@ -13,13 +13,14 @@ from __future__ import annotations
 import hashlib
 from abc import abstractmethod
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
-from counterfoil.canonical import canonical
 from counterfoil.errors import BadJSON, StatementRefused
 from counterfoil.rungs import Rung
+from counterfoil.spelling import SafeInteger, Spelled
 from counterfoil.tickets import ACCESS, Envelope
 from counterfoil.values import Frozen
 
@@ -49,7 +50,7 @@ MAX_REFERENCE = 200
 """Characters of the reference that a person may add to a settlement; as many as a receipt's."""
 
 
-class Signable(Frozen):
+class Signable(Spelled):
     """What everything that a person signs about one ticket has in common. ``nonce`` is 32 random bytes that the store
     spends with it; times are Unix seconds of the store's clock."""
 
@@ -61,8 +62,8 @@ class Signable(Frozen):
     person: str
     credential: str
     nonce: str
-    iat: int
-    exp: int
+    iat: SafeInteger
+    exp: SafeInteger
 
     @property
     @abstractmethod
@@ -74,21 +75,15 @@ class Signable(Frozen):
         """What the passkey signs."""
         return challenge(self.namespace, self.to_bytes())
 
-    def to_bytes(self) -> bytes:
-        """The canonical bytes; made once, then kept."""
-        return canonical(self.model_dump(mode="json"))
-
     @classmethod
     def from_bytes(cls, body: bytes) -> Self:
         """Read signed bytes; raises :class:`StatementRefused` unless they are exactly what :meth:`to_bytes` writes."""
         try:
-            statement = cls.model_validate_json(body)
-            spelled = statement.to_bytes()
-        except (ValueError, BadJSON):
+            return cls.read(body)
+        except ValueError:
             raise StatementRefused("The statement cannot be read.") from None
-        if spelled != body:
-            raise StatementRefused("The statement is not in its canonical form.")
-        return statement
+        except BadJSON:
+            raise StatementRefused("The statement is not in its canonical form.") from None
 
 
 class Statement(Signable):
@@ -122,10 +117,13 @@ def signed_as(choice: Choice, envelope: Envelope) -> Decision:
 
 def challenge(namespace: str, message: bytes) -> bytes:
     """The blob that an OpenSSH signature over ``message`` signs (openssh PROTOCOL.sshsig, section 3)."""
-    return b"SSHSIG" + b"".join(
-        len(part).to_bytes(4, "big") + part
-        for part in (namespace.encode(), b"", b"sha512", hashlib.sha512(message).digest())
-    )
+    return _before_digest(namespace) + hashlib.sha512(message).digest()
+
+
+@lru_cache(maxsize=16)
+def _before_digest(namespace: str) -> bytes:
+    parts = (namespace.encode(), b"", b"sha512")
+    return b"SSHSIG" + b"".join(len(part).to_bytes(4) + part for part in parts) + (64).to_bytes(4)
 
 
 class Assertion(Frozen):
@@ -145,6 +143,14 @@ def role_of(seat: str) -> str | None:
 def seats_required(envelope: Envelope) -> tuple[str, ...]:
     """Every seat that some alternative of the requirements has, the holder's first."""
     return seats_of(envelope.requirements)
+
+
+def is_required(seat: str, envelope: Envelope) -> bool:
+    """Whether it is one of these seats."""
+    if seat == HOLDER:
+        return any([rung.holder != "none" for rung in envelope.requirements])
+    role = role_of(seat)
+    return role is not None and any([role in rung.staff for rung in envelope.requirements])
 
 
 def seats_of(alternatives: Iterable[Rung]) -> tuple[str, ...]:

@@ -27,9 +27,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Literal
 
-from counterfoil.canonical import canonical, digest, parse_strict, unb64
+from counterfoil.canonical import digest, parse_strict, unb64
 from counterfoil.errors import BadJSON, TamperDetected, WrongState
 from counterfoil.rungs import Rung
+from counterfoil.spelling import SafeInteger, Spelled
 from counterfoil.values import Frozen
 
 
@@ -148,7 +149,7 @@ class Signals(Frozen):
     tainted: bool = False
 
 
-class Envelope(Frozen):
+class Envelope(Spelled):
     """What was requested, frozen; people sign its digest. Unknown fields are refused, so that no one signs past them.
 
     ``owner`` is the person behind the principal, ``actor`` the one at its keyboard, where they are known;
@@ -179,25 +180,22 @@ class Envelope(Frozen):
     signals: Signals
     note: str | None
     undoes: str | None
-    requested_at: int
-    expires_at: int
+    requested_at: SafeInteger
+    expires_at: SafeInteger
     salt: str
-
-    def to_bytes(self) -> bytes:
-        """The canonical bytes; made once, then kept."""
-        return canonical(self.model_dump(mode="json"))
 
     @staticmethod
     def from_bytes(body: bytes) -> Envelope:
         """Read stored bytes; raises :class:`TamperDetected` unless they are exactly what :meth:`to_bytes` writes."""
         try:
-            envelope = Envelope.model_validate_json(body)
-            spelled = envelope.to_bytes()
+            return Envelope.read(body)
         except (ValueError, BadJSON):
             raise TamperDetected() from None
-        if spelled != body:
-            raise TamperDetected()
-        return envelope
+
+    @property
+    def has_one_order(self) -> bool:
+        """Whether each requirement has."""
+        return all([rung.has_one_order for rung in self.requirements])
 
     @property
     def salt_bytes(self) -> bytes:

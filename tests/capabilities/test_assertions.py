@@ -41,6 +41,8 @@ def verify(assertion: Assertion, *, passkey: Passkey = PASSKEY, **changes: Any) 
     [
         {},
         {"client": {"crossOrigin": None}},
+        {"client_data": json.dumps(CLIENT, indent=1).encode()},
+        {"client_data": json.dumps(dict(reversed(CLIENT.items()))).encode()},
         {"client": {"other_keys_can_be_added_here": "do not compare clientDataJSON against a template"}},
         {"flags": 0x0D | 0x10},
         {"flags": 0x8D, "trailing": b"\xa0"},
@@ -104,7 +106,7 @@ def test_each_thing_that_an_honest_passkey_never_does_is_refused(misbehaviour: d
 
 
 def test_client_data_of_the_greatest_length_is_still_read() -> None:
-    padding = MAX_CLIENT_DATA - len(json.dumps(CLIENT | {"x": ""}).encode())
+    padding = MAX_CLIENT_DATA - len(json.dumps(CLIENT | {"x": ""}, separators=(",", ":")).encode())
     assertion = PASSKEY.sign(CHALLENGE, client={"x": "x" * padding})
     assert len(unb64(assertion.client_data)) == MAX_CLIENT_DATA
     verify(assertion)

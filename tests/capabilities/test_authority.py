@@ -258,7 +258,6 @@ class Life(RuleBasedStateMachine):
         proven = verify_evidence(
             claims,
             envelope,
-            body,
             [signed_statement(stored) for stored in statements],
             roster=self.world.office.roster(),
             party=PARTY,

@@ -36,7 +36,7 @@ from counterfoil.evidence import (
 from counterfoil.roster import Roster
 from counterfoil.rungs import Rung
 from counterfoil.statements import DECLINE_NAMESPACE, HOLDER, Assertion, challenge
-from counterfoil.tickets import Envelope
+from counterfoil.tickets import Envelope, envelope_digest
 
 DESK = shop_desk(Shop())
 OFFICE, PASSKEYS = staffed_office()
@@ -54,7 +54,7 @@ def evidence(*statements: SignedStatement, envelope: Envelope = ENVELOPE, roster
     return evidence_of(
         statements,
         envelope=envelope,
-        envelope_bytes=envelope.to_bytes(),
+        digest=envelope_digest(envelope.to_bytes()),
         display_of=lambda seat: display_digest(display(DESK.name, DESK.operations[envelope.operation], envelope, seat)),
         roster=roster,
         party=PARTY,
@@ -340,7 +340,7 @@ def test_a_checked_statement_says_who_decided_what_and_how_surely() -> None:
     statement, person, assurance = check_statement(
         by("ann"),
         envelope=ENVELOPE,
-        envelope_bytes=ENVELOPE.to_bytes(),
+        digest=envelope_digest(ENVELOPE.to_bytes()),
         display_of=lambda seat: display_digest(display(DESK.name, DESK.operations["refund"], ENVELOPE, seat)),
         roster=ROSTER,
         party=PARTY,

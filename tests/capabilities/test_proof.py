@@ -72,7 +72,6 @@ def prove(
     return verify_evidence(
         claims,
         read,
-        body,
         statements,
         roster=roster,
         party=PARTY,

@@ -41,7 +41,6 @@ async def proven(world: World, ticket: Ticket, order: str) -> Proven:
     return verify_evidence(
         claims,
         envelope,
-        body,
         [signed_statement(stored) for stored in await world.store.statements(ticket.id)],
         roster=world.office.roster(),
         party=PARTY,

@@ -28,9 +28,11 @@ from counterfoil.statements import (
     Settlement,
     Statement,
     challenge,
+    is_required,
     role_of,
     seats_required,
 )
+from counterfoil.values import Assurance
 
 DESK = shop_desk(Shop())
 ANN = Passkey("YW5u")
@@ -260,6 +262,25 @@ def test_the_seats_of_a_ticket_are_those_of_all_its_alternatives() -> None:
     )
     assert seats_required(envelope_of(DESK, requirements=rungs)) == ("holder", "staff:finance", "staff:legal")
     assert seats_required(envelope_of(DESK, requirements=())) == ()
+
+
+@pytest.mark.parametrize("holder", ["none", "link", "passkey", "passkey_bound"])
+def test_only_those_seats_are_required(holder: Assurance) -> None:
+    envelope = envelope_of(DESK, requirements=(Rung(staff={"legal": 2, "finance": 1}), Rung(holder=holder)))
+    for seat in (
+        "holder",
+        "staff:finance",
+        "staff:legal",
+        "staff:",
+        "staff:x",
+        "staff",
+        "Holder",
+        "holder ",
+        "",
+        "legal",
+    ):
+        assert is_required(seat, envelope) is (seat in seats_required(envelope))
+    assert not is_required("holder", envelope_of(DESK, requirements=()))
 
 
 def test_a_seat_is_the_holders_or_a_roles() -> None:

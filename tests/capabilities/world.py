@@ -97,7 +97,7 @@ class Passkey:
             "crossOrigin": False,
         }
         members = {name: value for name, value in (members | (client or {})).items() if value is not None}
-        told = client_data if client_data is not None else json.dumps(members).encode()
+        told = client_data if client_data is not None else json.dumps(members, separators=(",", ":")).encode()
         own_flags = 0x05 | (0x08 if self.backup_eligible else 0)
         data = hashlib.sha256(party.encode()).digest() + bytes([own_flags if flags is None else flags]) + bytes(4)
         data = (data + trailing)[:length]

@@ -22,7 +22,7 @@ from counterfoil.proof import verify_envelope, verify_evidence
 from counterfoil.roster import Roster, verify_roster
 from counterfoil.rungs import Rung
 from counterfoil.statements import Assertion
-from counterfoil.tickets import Envelope
+from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.tlog import leaf_hash
 from counterfoil.tokens import read_capability
 from vectors.vector import FOLDER, JSONObject, Vector
@@ -53,7 +53,7 @@ def _order(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     roster = _roster_of(given, trust, folder)
     displays = _displays(given)
     proven = verify_evidence(
-        claims, envelope, body, [_signed(each) for each in given["statements"]], roster=roster,
+        claims, envelope, [_signed(each) for each in given["statements"]], roster=roster,
         party=trust.roster.party, display_of=lambda seat: displays.get(seat, ""),
         grant=_grant(given["access"], claims.redeemed_at, roster, trust),
     )  # fmt: skip
@@ -110,8 +110,8 @@ def _grant(access: JSONObject | None, at: int, roster: Roster, trust: bundle.Tru
     displays = _displays(access)
     evidence: Evidence = evidence_of(
         [_signed(each) for each in access["statements"]], envelope=envelope,
-        envelope_bytes=access["envelope"].encode(), display_of=lambda seat: displays.get(seat, ""), roster=roster,
-        party=trust.roster.party,
+        digest=envelope_digest(access["envelope"].encode()), display_of=lambda seat: displays.get(seat, ""),
+        roster=roster, party=trust.roster.party,
     )  # fmt: skip
     grant = grant_of(envelope, evidence, redeemed_at=access["redeemed_at"])
     if not grant.holds(at):
@@ -123,7 +123,7 @@ def _statement(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObje
     body = given["envelope"].encode()
     displays = {given["seat"]: digest("counterfoil-display", given["display"].encode())}
     statement, person, assurance = check_statement(
-        _signed(given), envelope=Envelope.from_bytes(body), envelope_bytes=body,
+        _signed(given), envelope=Envelope.from_bytes(body), digest=envelope_digest(body),
         display_of=lambda seat: displays.get(seat, ""), roster=_roster_of(given, trust, folder),
         party=trust.roster.party,
     )  # fmt: skip

@@ -160,7 +160,6 @@ class Executor:
         proven = verify_evidence(
             claims,
             envelope,
-            ticket.envelope_bytes,
             statements,
             roster=roster,
             party=self.judge.trust.party,
