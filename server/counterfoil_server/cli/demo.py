@@ -32,7 +32,7 @@ from counterfoil_server.cli import demo_stay, first_start, invitations, logs
 from counterfoil_server.cli.console import Output
 from counterfoil_server.cli.exit_codes import INTERRUPTED, OK
 from counterfoil_server.cli.invitations import Invited
-from counterfoil_server.cli.serve import stopped_by_signal
+from counterfoil_server.cli.serving import stopped_by_signal
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.config import Configuration
 from counterfoil_server.desk_module import failed_at

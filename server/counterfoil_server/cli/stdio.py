@@ -20,7 +20,7 @@ from anyio.abc import ByteStream
 
 from counterfoil.errors import CounterfoilError, SettingsError, StateFolderInUse
 from counterfoil_server import private_socket
-from counterfoil_server.cli import first_start, logs, serve
+from counterfoil_server.cli import first_start, logs, serving
 from counterfoil_server.cli.bridge import Bridge, answer_first
 from counterfoil_server.cli.exit_codes import NotReachable, OwnerStopped
 from counterfoil_server.cli.session import Session
@@ -49,7 +49,7 @@ def run(session: Session, *, no_notices: bool) -> None:
     logs.configure(as_json=session.as_json)
     if wire.is_terminal:
         session.output.warn("This speaks MCP on stdin and stdout; an AI client is to start it. Stop it with Ctrl-C.")
-    with serve.stopped_by_signal() as listens:
+    with serving.stopped_by_signal() as listens:
         try:
             anyio.run(_run, session, wire, no_notices, listens)
         except BaseExceptionGroup as group:
@@ -100,7 +100,7 @@ async def _serve_here(session: Session, wire: Wire, no_notices: bool, listens: C
     if _is_owned(configuration):
         raise StateFolderInUse()  # it is attached to, whatever the settings say about notices
     try:
-        transport = serve.transport_of(configuration, no_notices=no_notices)
+        transport = serving.transport_of(configuration, no_notices=no_notices)
     except SettingsError as error:
         raise _with_a_way_out(configuration, error) from None
     fresh = first_start.is_fresh(configuration)
@@ -109,7 +109,7 @@ async def _serve_here(session: Session, wire: Wire, no_notices: bool, listens: C
         listens()
         if fresh:
             first_start.explain(configuration, session.output)
-        serve.log_welcome(configuration, base_url, told=transport is not None)
+        serving.log_welcome(configuration, base_url, told=transport is not None)
         async with await private_socket.connect(configuration.state, private_socket.CONVERSATION) as owner:
             try:
                 await Bridge(wire, owner).carry()

@@ -12,7 +12,7 @@ import uvicorn
 from counterfoil.checkpoints import NoteKey
 from counterfoil.errors import KeyFileError, SettingsError
 from counterfoil_server.cli import logs as log_lines
-from counterfoil_server.cli.serve import stopped_by_signal
+from counterfoil_server.cli.serving import stopped_by_signal
 from counterfoil_server.cli.session import Session, with_session
 from counterfoil_server.listening import bound
 from counterfoil_server.store import StateFolder
