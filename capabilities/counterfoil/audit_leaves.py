@@ -70,11 +70,12 @@ def read_leaf(leaf: BundledLeaf, ticket: str) -> ReadLeaf:
         raise EvidenceRefused("A leaf cannot be read.") from None
     if body.ticket != ticket or body.event not in EVENTS:
         raise EvidenceRefused(f"Leaf {body.n} tells of another ticket, or of something that tickets do not do.")
-    opened = None if leaf.opening is None else _opened(body, leaf.opening)
+    opened = None if leaf.opening is None else open_leaf(body, leaf.opening)
     return ReadLeaf(body.n, body.at, body.event, opened, leaf.body)
 
 
-def _opened(body: LeafBody, text: str) -> dict[str, Any]:
+def open_leaf(body: LeafBody, text: str) -> dict[str, Any]:
+    """The values of a leaf, by group; raises :class:`EvidenceRefused` for what is not its opening."""
     try:
         parse_canonical(text.encode())
         opening = LeafOpening.model_validate_json(text)

@@ -18,19 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
 from counterfoil import tokens
-from counterfoil.audit_leaves import LeafBody, LeafOpening
+from counterfoil.audit_leaves import LeafBody, open_leaf
 from counterfoil.bundle import BundledLeaf, Trust
 from counterfoil.canonical import b64, canonical, digest, parse_strict, unb64
 from counterfoil.checkpoints import read_checkpoint
-from counterfoil.errors import BadJSON, FeedRefused, ProofRefused
+from counterfoil.errors import BadJSON, EvidenceRefused, FeedRefused, ProofRefused
 from counterfoil.keys import Signer
 from counterfoil.leaves import ROSTER
-from counterfoil.log import opens
 from counterfoil.scopes import is_final
 from counterfoil.signing import SIGNING_TIME
 from counterfoil.tickets import STOPS, Event
@@ -120,8 +119,8 @@ class Position:
 @dataclass(frozen=True)
 class Heard:
     """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed, ``at`` (Unix
-    seconds); ``scope``: what
-    was barred or opened again, None where the leaf bars nothing; ``record``: the digest of the roster's record."""
+    seconds); ``scope``: what was barred or opened again, None where the leaf bars nothing; ``record``: the digest of
+    the roster's record."""
 
     index: int
     event: str
@@ -165,10 +164,13 @@ class Memory(Protocol):
         """``record`` of the last of them; empty where it did not say, or before the first."""
 
 
-def read_page(body: bytes, *, position: Position, trust: Trust, not_before: int = 0) -> Reading:
+def read_page(
+    body: bytes, *, position: Position, trust: Trust, not_before: int = 0, not_after: int | None = None
+) -> Reading:
     """Verify a page that follows ``position``; raises :class:`FeedRefused`, and then nothing of it was heard.
 
-    ``not_before``: ``at`` of the reading before (Unix seconds); a feed does not go back in time.
+    ``not_before``: ``at`` of the reading before (Unix seconds); a feed does not go back in time. ``not_after``: the
+    latest time that the reader's own clock lets it believe; kept, a later one would make every honest page look old.
     """
     page = _parsed(body)
     if trust.log is None:
@@ -176,12 +178,16 @@ def read_page(body: bytes, *, position: Position, trust: Trust, not_before: int 
     at = _stated(page, trust)
     if at < not_before:
         raise FeedRefused("The feed is older than what was heard of it before.")
+    if not_after is not None and at > not_after:
+        raise FeedRefused("The feed's time is still to come: one of the two clocks is wrong.")
     try:
         checkpoint = read_checkpoint(page.checkpoint, trust.log)
     except ProofRefused as error:
         raise FeedRefused(f"The feed's checkpoint does not hold. {error.happened}") from None
-    if page.first != position.size or checkpoint.size < position.size + len(page.leaves):
-        raise FeedRefused("The feed does not go on where it was read to: it was cut, or is an older one.")
+    if page.first != position.size:
+        raise FeedRefused("The feed does not go on where it was read to.")
+    if checkpoint.size < position.size + len(page.leaves):
+        raise FeedRefused("The feed's checkpoint is of fewer leaves than were read: it was cut, or is an older one.")
     if not page.leaves and checkpoint.size > position.size:
         raise FeedRefused("The feed leaves out what the log has.")
     heard = tuple(_heard(leaf, page.first + place) for place, leaf in enumerate(page.leaves))
@@ -220,6 +226,11 @@ def is_bar(event: str) -> bool | None:
     return {REVOKE_SCOPE: True, SUSPEND: True, RESUME: False}.get(event)
 
 
+def is_for_good(event: str) -> bool:
+    """Whether what a leaf of this event bars is never opened again, whatever comes later."""
+    return event == REVOKE_SCOPE
+
+
 def is_roster_record(event: str) -> bool:
     """Whether a leaf of this event stands for one record of the roster."""
     return event == ROSTER
@@ -233,7 +244,9 @@ def _parsed(body: bytes) -> FeedPage:
     if len(body) > MAX_PAGE:
         raise FeedRefused(f"A page of the feed is larger than {MAX_PAGE >> 20} MiB.")
     try:
-        parse_strict(body)
+        value = parse_strict(body)
+        if not isinstance(value, dict) or value.keys() != FeedPage.model_fields.keys():
+            raise BadJSON
         return FeedPage.model_validate_json(body)
     except (BadJSON, ValidationError):
         raise FeedRefused("This is no page of a feed.") from None
@@ -246,24 +259,33 @@ def _stated(page: FeedPage, trust: Trust) -> int:
         stated = FeedStatement.model_validate(payload)
     except (BadJSON, ValueError):
         raise FeedRefused("The feed is not signed by a key of the authority that is trusted here.") from None
-    if stated.iss != trust.issuer or stated.checkpoint != _digest(page.checkpoint):
-        raise FeedRefused("The feed's signature is for another authority, or for another checkpoint.")
+    if stated.iss != trust.issuer:
+        raise FeedRefused("The feed is that of another authority.")
+    if stated.checkpoint != _digest(page.checkpoint):
+        raise FeedRefused("The feed's signature is for another checkpoint.")
     return stated.iat
 
 
 def _heard(leaf: BundledLeaf, index: int) -> Heard:
     try:
         body = LeafBody.model_validate_json(leaf.body)
-        if canonical(body.model_dump(mode="json")).decode() != leaf.body or body.n != index:
+        if canonical(body.model_dump(mode="json")).decode() != leaf.body:
             raise BadJSON
     except (BadJSON, ValueError):
-        raise FeedRefused(f"Leaf {index} of the feed cannot be read, or is not the one that follows.") from None
+        raise FeedRefused(f"Leaf {index} of the feed cannot be read.") from None
+    if body.n != index:
+        raise FeedRefused(f"Leaf {index} of the feed is not the one that follows.")
     if body.event not in OPENED:
         return Heard(index, body.event, body.ticket)
-    if leaf.opening is None and not is_bar(body.event):
+    if leaf.opening is None:
+        if is_bar(body.event):
+            raise FeedRefused(f"Leaf {index} of the feed bars something, but does not open.")
         # Deleted after its time: what it would have allowed is then never allowed.
         return Heard(index, body.event, body.ticket)
-    values = _opened(body, leaf.opening)
+    try:
+        values = open_leaf(body, leaf.opening)
+    except EvidenceRefused as error:
+        raise FeedRefused(f"A leaf of the feed does not open. {error.happened}") from None
     name = {Event.REDEEM.value: "envelope", ROSTER: "record"}.get(body.event, "scope")
     value = values.get(name)
     if not isinstance(value, str):
@@ -272,9 +294,3 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
         # It ended what was open then, each by a leaf of its own, and bars nothing that comes.
         return Heard(index, body.event, body.ticket)
     return Heard(index, body.event, body.ticket, **{name: value}, at=body.at)
-
-
-def _opened(body: LeafBody, opening: str | None) -> dict[str, Any]:
-    if opening is None or not opens(opening.encode(), body.groups):
-        raise FeedRefused(f"Leaf {body.n} of the feed says what was redeemed or barred, but does not open.")
-    return LeafOpening.model_validate_json(opening).groups

@@ -189,7 +189,7 @@ def check_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: 
     if not 0 <= old <= size <= MAX_SIZE or any(len(each) != HASH for each in proof):
         raise ProofRefused("The proof is not about these trees.")
     if old in (0, size):
-        if proof or not hmac.compare_digest(old_root, root if old else EMPTY):
+        if proof or not hmac.compare_digest(old_root, root if old == size else EMPTY):
             raise ProofRefused("The two trees are not consistent.")
         return
     path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)

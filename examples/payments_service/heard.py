@@ -1,6 +1,7 @@
 """What was heard of the authority's feed, kept beside the ledger: a reading is kept as a whole or not at all.
 
 Nothing heard is ever forgotten: a refusal that is erased from the authority's database afterwards stays a refusal here.
+A scope is barred until it is resumed (1), or for good (2): what was revoked for good is not opened by any later leaf.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from counterfoil.errors import BadJSON
-from counterfoil.feed import NOTHING_HAPPENS, Position, Reading, is_bar, is_roster_record
+from counterfoil.feed import NOTHING_HAPPENS, Position, Reading, is_bar, is_for_good, is_roster_record
 from counterfoil.tickets import Event
 from payments_service.database import Database, StartRefused
 
@@ -58,9 +59,13 @@ class FeedMemory:
                 [(each.ticket, each.envelope, each.at) for each in reading.heard if each.ticket and each.envelope],
             )
             rows.executemany(
-                "INSERT INTO scope VALUES (?, ?) ON CONFLICT DO UPDATE SET barred = excluded.barred",
+                "INSERT INTO scope VALUES (?, ?) ON CONFLICT DO UPDATE SET barred = excluded.barred WHERE barred < 2",
                 # A resumption whose opening was deleted after its time does not say of what: it stays barred.
-                [(each.scope, is_bar(each.event)) for each in reading.heard if each.scope is not None],
+                [
+                    (each.scope, 2 if is_for_good(each.event) else is_bar(each.event))
+                    for each in reading.heard
+                    if each.scope is not None
+                ],
             )
             rows.execute(
                 "UPDATE log SET position = ?, heard_at = coalesce(?, heard_at), roster_records = roster_records + ?,"

@@ -34,7 +34,9 @@ export async function hash(name, bytes) {
 export const sha256 = (bytes) => hash("SHA-256", bytes);
 
 export async function hmac(key, bytes) {
-  const imported = await subtle.importKey("raw", key, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  // RFC 2104 fills a short key up with zeros; WebCrypto refuses an empty one.
+  const filled = key.length > 0 ? key : new Uint8Array(1);
+  const imported = await subtle.importKey("raw", filled, { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
   return new Uint8Array(await subtle.sign("HMAC", imported, bytes));
 }
 

@@ -22,11 +22,12 @@ export async function readLeaf({ body: text, opening }, ticket) {
   if (!shapes.leafBody(body)) refuse("form", "A leaf has other members than it can have.");
   if (body.ticket !== ticket) refuse("ticket", `Leaf ${body.n} tells of another ticket.`);
   if (!EVENTS.has(body.event)) refuse("event", `Leaf ${body.n} tells of something that tickets do not do.`);
-  const values = opening === null ? null : await opened(body, opening);
+  const values = opening === null ? null : await openLeaf(body, opening);
   return { index: body.n, at: body.at, event: body.event, values, body: text };
 }
 
-async function opened(body, text) {
+/** The values of a leaf, by group, from its opening. */
+export async function openLeaf(body, text) {
   const opening = parseCanonical(text, `The opening of leaf ${body.n}`);
   if (!shapes.leafOpening(opening)) refuse("form", `The opening of leaf ${body.n} has other members than it can have.`);
   const salt = unb64(opening.salt);

@@ -38,6 +38,39 @@ export async function checkProof(proof, body, { log, former }) {
 
 export const leafHash = (body) => sha256(concat([0], utf8(body)));
 
+export const nodeHash = (left, right) => sha256(concat([1], left, right));
+
+export const EMPTY = await sha256(new Uint8Array());
+
+/**
+ * RFC 9162, section 2.1.4.2: that the tree of `old` leaves is the beginning of the one of `size`. Sizes are BigInt,
+ * the hashes of the proof bytes.
+ */
+export async function checkConsistency(old, oldRoot, size, root, proof) {
+  const differs = () => refuse("consistency", "The two trees are not consistent.");
+  if (old > size || proof.some((each) => each.length !== 32)) differs();
+  if (old === 0n || old === size) {
+    if (proof.length > 0 || !same(oldRoot, old === size ? root : EMPTY)) differs();
+    return;
+  }
+  const path = (old & (old - 1n)) === 0n ? [oldRoot, ...proof] : [...proof];
+  if (path.length === 0) differs();
+  let [place, last] = [old - 1n, size - 1n];
+  while (place & 1n) [place, last] = [place >> 1n, last >> 1n];
+  let [first, second] = [path[0], path[0]];
+  for (const sibling of path.slice(1)) {
+    if (last === 0n) differs();
+    if (place & 1n || place === last) {
+      [first, second] = [await nodeHash(sibling, first), await nodeHash(sibling, second)];
+      while (!(place & 1n) && place !== 0n) [place, last] = [place >> 1n, last >> 1n];
+    } else {
+      second = await nodeHash(second, sibling);
+    }
+    [place, last] = [place >> 1n, last >> 1n];
+  }
+  if (last !== 0n || !same(first, oldRoot) || !same(second, root)) differs();
+}
+
 /** RFC 9162, section 2.1.3.2; sizes go beyond what a number of JavaScript holds, so they are BigInt. */
 async function checkInclusion(leaf, index, { size, root }, path) {
   if (index >= size || path.some((each) => each?.length !== 32)) refuse("index", "The proof names no leaf of its tree.");
@@ -45,10 +78,10 @@ async function checkInclusion(leaf, index, { size, root }, path) {
   for (const sibling of path) {
     if (last === 0n) refuse("path", "The proof is longer than its tree is high.");
     if (place & 1n || place === last) {
-      found = await sha256(concat([1], sibling, found));
+      found = await nodeHash(sibling, found);
       while (!(place & 1n) && place !== 0n) [place, last] = [place >> 1n, last >> 1n];
     } else {
-      found = await sha256(concat([1], found, sibling));
+      found = await nodeHash(found, sibling);
     }
     [place, last] = [place >> 1n, last >> 1n];
   }
@@ -73,7 +106,7 @@ async function readAsOfThen(note, log, former) {
 }
 
 /** A checkpoint signed by the log's key; signatures of others may stand beside its own. */
-async function readCheckpoint(note, log) {
+export async function readCheckpoint(note, log) {
   const [body, signatures] = noteParts(note);
   const lines = body.split("\n");
   const root = lines.length >= 4 ? plainBase64(lines[2]) : null;

@@ -1,6 +1,7 @@
 // What an executor outside verifies of a presented order, by itself: docs/spec/outside-executor.md.
 
 import { digest } from "./bytes.mjs";
+import { FEED_LIFE } from "./feed.mjs";
 import { met, verifyEvidence, verifyOrder } from "./order.mjs";
 import { checkPage, readPage } from "./pages.mjs";
 import { refuse, Refused } from "./refused.mjs";
@@ -10,12 +11,10 @@ import { readArguments } from "./statements.mjs";
 import { parseStrict } from "./strict_json.mjs";
 
 const MAX_PRESENTED = 32 << 20;
-const FEED_LIFE = 60;
 
 /**
- * Everything that must hold before the effect, but for the ledger. `memory` is what was heard of the feed: `heardAt`,
- * null before the first complete reading; `stopped` and `barred`, sets of tickets and of scopes; `redeemed`, digests
- * and times by ticket; `rosterRecords`, and `rosterHead`, the digest of the last. `floors`: by operation, the least evidence, as alternatives. `now`: the executor's own clock.
+ * Everything that must hold before the effect, but for the ledger. `memory`: what was heard, a Feed of feed.mjs or
+ * its fields. `floors`: by operation, the least evidence, as alternatives. `now`: the executor's own clock.
  */
 export async function verifyPresented(bytes, { trust, executor, floors, memory, now }) {
   const presented = readPresented(bytes);

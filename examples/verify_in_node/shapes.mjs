@@ -84,6 +84,13 @@ export const leafBody = closed({
 });
 export const leafOpening = closed({ groups: tableOf(anything), salt: text });
 
+const bundledLeaf = closed({ body: text, opening: nullOr(text) });
+export const feedPage = closed({
+  format: oneOf("counterfoil-feed"), v: oneOf(1), first: atLeast(0), leaves: listOf(bundledLeaf, 0, 1000),
+  consistency: listOf(text, 0, 128), checkpoint: text, statement: text,
+});
+export const feedStatement = closed({ iss: text, checkpoint: text, iat: integer });
+
 const signed = closed({ statement: text, assertion });
 const STATES = [
   "pending", "approved", "held", "executing", "executed", "not_executed", "unknown", "declined", "cancelled",
@@ -94,7 +101,7 @@ const evidence = closed({
   envelope: text, statements: listOf(signed, 0, 100), settlement: nullOr(signed),
   displays,
   capability: nullOr(text), order: nullOr(text),
-  leaves: listOf(closed({ body: text, opening: nullOr(text) }), 0, 10_000),
+  leaves: listOf(bundledLeaf, 0, 10_000),
   state: oneOf(...STATES), outcome: nullOr(text),
 });
 const roster = closed({ records: listOf(text), enrolments: listOf(text, 0, 202) });

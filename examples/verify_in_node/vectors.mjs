@@ -8,6 +8,7 @@ import { join } from "node:path";
 
 import { b64, digest, unb64, utf8 } from "./bytes.mjs";
 import { verifyBundle } from "./bundle.mjs";
+import { Feed } from "./feed.mjs";
 import { readLeaf } from "./leaves.mjs";
 import { checkProof, leafHash } from "./log_proofs.mjs";
 import { evidenceOf, grantOf, holds, verifyEvidence, verifyOrder } from "./order.mjs";
@@ -51,6 +52,16 @@ const verifiers = {
     };
     const { claims, people, reached } = await verifyPresented(utf8(given.presented), { ...given, trust, memory });
     return { ticket: claims.ticket, people, reached };
+  },
+
+  async feed({ pages, now }, trust) {
+    const feed = new Feed();
+    for (const page of pages) await feed.hear(utf8(page), { trust, now });
+    return {
+      heard_at: feed.heardAt, size: feed.position.size, root: b64(await feed.position.root()),
+      stopped: [...feed.stopped].sort(), redeemed: Object.fromEntries(feed.redeemed), barred: [...feed.barred].sort(),
+      roster_records: feed.rosterRecords, roster_head: feed.rosterHead,
+    };
   },
 
   async statement(given, trust) {

@@ -25,6 +25,7 @@ from counterfoil.statements import Assertion
 from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.tlog import leaf_hash
 from counterfoil.tokens import read_capability
+from vectors.followed import follow
 from vectors.vector import FOLDER, JSONObject, Vector
 
 
@@ -100,6 +101,10 @@ def _presented(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObje
         "people": list(proven.evidence.people),
         "reached": proven.reached.model_dump(mode="json"),
     }
+
+
+def _feed(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
+    return follow(given["pages"], trust, given["now"])
 
 
 def _grant(access: JSONObject | None, at: int, roster: Roster, trust: bundle.Trust) -> Grant | None:
@@ -203,13 +208,15 @@ TOKEN = (
     "signature or form is not valid",
     "is not signed by the roster key",
     "not by a key of the authority",
+    "not signed by a key of the authority",
 )
 SENTENCES: dict[str, tuple[str, ...]] = {
     "json": ("", ),
-    "base64": TOKEN, "token": TOKEN, "header": TOKEN, "algorithm": TOKEN, "type": TOKEN, "key": TOKEN, "payload": TOKEN,
+    "base64": (*TOKEN, "cannot be read"),
+    "token": TOKEN, "header": TOKEN, "algorithm": TOKEN, "type": TOKEN, "key": TOKEN, "payload": TOKEN,
     "signature": (*TOKEN, "signature is not valid", "is not properly signed", "is not signed by the key of the log",
                   "has two signatures"),
-    "issuer": ("does not redeem", "from another authority"),
+    "issuer": ("does not redeem", "from another authority", "that of another authority"),
     "audience": ("does not redeem", "for another executor"),
     "ticket": ("name different tickets", "tells of another ticket"),
     "event": ("or of something that tickets do not do",),
@@ -228,7 +235,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "person": ("One person cannot fill two seats",),
     "envelope": ("is not the one that the order is for", "is for another request"),
     "form": ("changed outside Counterfoil", "cannot be read", "canonical form", "no proof of inclusion",
-             "no checkpoint", "no signed note", "no order of Counterfoil"),
+             "no checkpoint", "no signed note", "no order of Counterfoil", "no page of a feed"),
     "decision": ("for another kind of request",),
     "seat": ("than was to be shown",),
     "display": ("than was to be shown",),
@@ -252,10 +259,18 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "invitation": ("has no invitation of its own",),
     "enrolment": ("does not fit its invitation",),
     "secret": ("is not properly signed",),
-    "opening": ("belongs to another leaf",),
-    "index": ("names no leaf of its tree",),
+    "opening": ("belongs to another leaf", "bars something, but does not open"),
+    "index": ("names no leaf of its tree", "is not the one that follows"),
     "path": ("does not lead from the leaf", "longer than its tree"),
-    "log": ("is of the log",),
+    "log": ("is of the log", "names no log"),
+    "checkpoint": ("for another checkpoint",),
+    "older": ("older than what was heard",),
+    "ahead": ("still to come",),
+    "first": ("does not go on where it was read to",),
+    "size": ("of fewer leaves than were read",),
+    "leaves": ("leaves out what the log has",),
+    "group": ("does not say its",),
+    "consistency": ("not those under its checkpoint, or not those read before",),
     "bundle": ("The bundle", "no bundle"),
 }  # fmt: skip
 """What the core says where docs/spec names this reason; some of its sentences stand for several reasons."""

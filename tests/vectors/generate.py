@@ -9,6 +9,7 @@ from counterfoil.canonical import canonical
 from vectors.cast import everybody, roster_value, trust_file
 from vectors.make_bundles import bundle_files, bundle_vectors
 from vectors.make_delegates import delegate_vectors
+from vectors.make_feed import feed_vectors
 from vectors.make_log import leaf_vectors, proof_vectors
 from vectors.make_orders import order_vectors
 from vectors.make_presented import presented_vectors
@@ -39,6 +40,7 @@ def generate(folder: Path) -> None:
     write(folder, "capability", capability_vectors())
     write(folder, "order", order_vectors())
     write(folder, "presented", presented_vectors())
+    write(folder, "feed", feed_vectors())
     write(folder, "statement", statement_vectors())
     write(folder, "roster", roster_vectors() + delegate_vectors() + replaced_vectors())
     write(folder, "leaf", leaf_vectors())

@@ -30,12 +30,23 @@ class SeededLog:
         self.leaves.append(BundledLeaf(body=body.decode(), opening=draft.opening.decode()))
         return self.leaves[-1]
 
-    def proof(self, number: int, *, size: int | None = None, signer: NoteSigner = LOG_SIGNER, after: str = "") -> str:
-        """The proof of a leaf; ``after`` stands after the checkpoint's own signature."""
+    def event(self, number: int) -> str:
+        """What a leaf tells."""
+        body = parse_strict(self.leaves[number].body.encode())
+        assert isinstance(body, dict)
+        return str(body["event"])
+
+    def tree(self, size: int | None = None) -> Tree:
+        """The tree over the first leaves."""
         tiles: dict[tuple[int, int], Tile] = {}
         tree = Tree(lambda level, place: tiles[level, place])
         for leaf in self.leaves[:size]:
             tiles |= {(level, place): read_tile(full) for level, place, full in tree.append([_hash(leaf)])}
+        return tree
+
+    def proof(self, number: int, *, size: int | None = None, signer: NoteSigner = LOG_SIGNER, after: str = "") -> str:
+        """The proof of a leaf; ``after`` stands after the checkpoint's own signature."""
+        tree = self.tree(size)
         note = sign_checkpoint(signer, tree.size, tree.root())
         return write_proof(number, tree.inclusion(number), note + after)
 

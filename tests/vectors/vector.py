@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parent
-KINDS = ("json", "capability", "order", "presented", "statement", "roster", "leaf", "proof", "bundle")
+KINDS = ("json", "capability", "order", "presented", "feed", "statement", "roster", "leaf", "proof", "bundle")
 TRUST = "trust.json"
 
 JSONObject = dict[str, Any]

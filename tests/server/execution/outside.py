@@ -15,6 +15,7 @@ from counterfoil.feed import (
     Position,
     Reading,
     is_bar,
+    is_for_good,
     is_roster_record,
     read_page,
     state,
@@ -57,7 +58,8 @@ class Remembered:
             bars = is_bar(each.event)
             if bars is not None:
                 now[each.scope] = bars
-        return any(now.get(scope, False) for scope in scopes)
+        for_good = {each.scope for each in self.heard if is_for_good(each.event)}
+        return any(scope in for_good or now.get(scope, False) for scope in scopes)
 
     def roster_records(self) -> int:
         return sum(is_roster_record(each.event) for each in self.heard)
