@@ -29,6 +29,9 @@ export const rung = closed({
   hold: atLeast(0),
 });
 
+/** By operation, the least evidence with which an executor runs it, as alternatives. */
+export const floors = tableOf(listOf(rung));
+
 export const envelope = closed({
   v: oneOf(1), issuer: text, tenant: text, ticket: text, operation: text, arguments: text, account: nullOr(text),
   principal: text, owner: nullOr(text), actor: nullOr(text), conversation: nullOr(text), grant: nullOr(text),

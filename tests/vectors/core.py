@@ -14,7 +14,7 @@ from counterfoil.audit_leaves import read_leaf
 from counterfoil.audit_words import Finding
 from counterfoil.canonical import b64, canonical, digest, parse_strict, unb64
 from counterfoil.checkpoints import check_proof
-from counterfoil.errors import NoAccess, ProofRefused
+from counterfoil.errors import CounterfoilError, NoAccess, ProofRefused
 from counterfoil.evidence import Evidence, SignedStatement, check_statement, evidence_of
 from counterfoil.grants import Grant, grant_of
 from counterfoil.presented import OrderVerifier
@@ -26,7 +26,7 @@ from counterfoil.tickets import Envelope, envelope_digest
 from counterfoil.tlog import leaf_hash
 from counterfoil.tokens import read_capability
 from vectors.followed import follow
-from vectors.vector import FOLDER, JSONObject, Vector
+from vectors.vector import FOLDER, JSONObject, Vector, accepted
 
 
 def answer(vector: Vector, folder: Path = FOLDER) -> JSONObject:
@@ -34,6 +34,16 @@ def answer(vector: Vector, folder: Path = FOLDER) -> JSONObject:
     trust = bundle.Trust.from_bytes((folder / vector.trust).read_bytes())
     found: JSONObject = globals()[f"_{vector.kind}"](vector.given, trust, folder)
     return found
+
+
+def agrees(said: JSONObject, vector: Vector, folder: Path = FOLDER) -> bool:
+    """Whether the core finds of the vector what somebody else ``said``: the same facts, or the same reason."""
+    try:
+        facts = answer(vector, folder)
+    except CounterfoilError as refusal:
+        sentences = SENTENCES.get(said.get("reason", ""), ())
+        return said["verdict"] == "refused" and any(sentence in refusal.happened for sentence in sentences)
+    return said == accepted(**facts)
 
 
 def _json(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:

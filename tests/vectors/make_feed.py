@@ -44,8 +44,10 @@ def _honest() -> list[Vector]:
     log = followed_log()
     whole = page(log)
     end = len(log.leaves)
-    early: JSONObject = {"stopped": [], "redeemed": {"cf_1": ["digest one", START + 21]}, "barred": [], "roster_records": 1,
-             "roster_head": "record one"}  # fmt: skip
+    early: JSONObject = {
+        "stopped": [], "redeemed": {"cf_1": ["digest one", START + 21]}, "barred": [], "roster_records": 1,
+        "roster_head": "record one",
+    }  # fmt: skip
     cosigned = whole["checkpoint"] + cosign(WITNESSES[0], read_checkpoint(whole["checkpoint"], LOG_SIGNER.key), START)
     # An opening where none has to be.
     chatty = page(log)
