@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import canonical, parse_canonical, salted_digest, unb64
@@ -19,7 +19,7 @@ from counterfoil.errors import BadJSON, EvidenceRefused, WrongState
 from counterfoil.leaves import STATEMENT
 from counterfoil.log import GROUP, group_salt
 from counterfoil.tickets import STEPS, Event, State, state_told
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 REQUEST = "request"
 MINT = "mint"
@@ -30,7 +30,7 @@ EVENTS = STEPS | {REQUEST, STATEMENT, MINT}
 class LeafBody(Frozen):
     """The public content of a leaf."""
 
-    v: Literal[1]
+    v: Version
     n: int
     at: int
     event: str

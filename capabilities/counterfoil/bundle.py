@@ -29,7 +29,7 @@ from counterfoil.keys import Signer, VerificationKey
 from counterfoil.roster import LastRecord, RosterTrust
 from counterfoil.statements import Assertion
 from counterfoil.tickets import State
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 MAX_BUNDLE = 32 << 20
 """Bytes: a roster of ten thousand records has about ten million."""
@@ -123,7 +123,7 @@ class Bundle(Frozen):
     """A bundle: its contents, and the authority's signature over them."""
 
     format: Literal["counterfoil-bundle"] = "counterfoil-bundle"
-    v: Literal[1] = 1
+    v: Version = 1
     contents: Contents
     attestation: str
 
@@ -178,7 +178,7 @@ class TrustFile(Frozen):
     """What a verifier brings itself, as a file. Keys are public JWKs; ``party`` and ``origins`` are the passkeys'."""
 
     format: Literal["counterfoil-trust"] = "counterfoil-trust"
-    v: Literal[1] = 1
+    v: Version = 1
     issuer: str
     executors: Annotated[tuple[str, ...], Field(min_length=1, max_length=100)]
     party: str

@@ -21,7 +21,7 @@ from typing import Literal
 
 from counterfoil.errors import KeyFileError, RosterRefused
 from counterfoil.keys import VerificationKey
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 SIGN_IT = "Let the roster key sign it; if it is stored already, run 'counterfoil doctor'."
 
@@ -30,7 +30,7 @@ class Delegation(Frozen):
     """The roster key lets another key invite people. ``name``: what it is, for people; ``x``, ``y``: the public key."""
 
     type: Literal["delegation"] = "delegation"
-    v: Literal[1] = 1
+    v: Version = 1
     version: int
     previous: str
     name: str

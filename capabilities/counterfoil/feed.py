@@ -34,7 +34,7 @@ from counterfoil.scopes import is_final
 from counterfoil.signing import SIGNING_TIME
 from counterfoil.tickets import STOPS, Event
 from counterfoil.tlog import EMPTY, check_consistency, leaf_hash, node_hash
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 FEED_TYPE = "cf-feed+jwt"
 
@@ -56,7 +56,7 @@ class FeedPage(Frozen):
     empty where it ends with it; ``statement``: when the checkpoint was the newest."""
 
     format: Literal["counterfoil-feed"] = "counterfoil-feed"
-    v: Literal[1] = 1
+    v: Version = 1
     first: Annotated[int, Field(ge=0)]
     leaves: Annotated[tuple[BundledLeaf, ...], Field(max_length=LEAVES_A_PAGE)]
     consistency: Annotated[tuple[str, ...], Field(max_length=128)]

@@ -38,7 +38,7 @@ from counterfoil.rungs import Rung
 from counterfoil.scopes import scopes_of
 from counterfoil.tickets import Envelope
 from counterfoil.tokens import OrderClaims
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 FEED_LIFE = 60
 """Seconds after which what was heard of the feed is too old to run anything by."""
@@ -48,7 +48,7 @@ class PresentedOrder(Frozen):
     """An order with what it takes to verify it. ``displays``: what the pages showed, by seat."""
 
     format: Literal["counterfoil-order"] = "counterfoil-order"
-    v: Literal[1] = 1
+    v: Version = 1
     order: str
     envelope: str
     statements: Annotated[tuple[Signed, ...], Field(max_length=MAX_SIGNED)]

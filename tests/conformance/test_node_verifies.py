@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from conformance.node import run_node
+from conformance.node import answers, run_node
+from conformance.random_changes import changed_at_random
 from counterfoil.audit import verify_bundle
 from counterfoil.bundle import MAX_BUNDLE, Trust
-from counterfoil.canonical import canonical, parse_strict
 from counterfoil.errors import EvidenceRefused
 from counterfoil.keys import VerificationKey
 from server.cli.office import Office, Program
@@ -28,14 +28,6 @@ pytestmark = pytest.mark.anyio
 
 DOES_NOT_HOLD = 5
 CHANGES = 150
-
-
-async def answers(verifier: Path, folder: Path) -> dict[str, Any]:
-    """What JavaScript says of every vector in the folder, by kind and name."""
-    code, out, errors = await run_node("vectors.mjs", folder, folder=verifier)
-    assert (code, errors) == (0, "")
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 async def test_javascript_says_of_each_vector_what_the_core_says(verifier: Path) -> None:
@@ -130,7 +122,8 @@ WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnes
 @pytest.mark.parametrize(
     "changes",
     [
-        {"v": 2}, {"format": "counterfoil-bundle"}, {"more": 1}, {"executors": []}, {"origins": []},
+        {"v": 2}, {"v": True}, {"v": 1.0}, {"format": "counterfoil-bundle"}, {"more": 1}, {"executors": []},
+        {"origins": []},
         {"roster_version": -1}, {"roster_version": "3"}, {"authority_keys": []},
         {"log_key": "desk.example/log+00000000+AA=="},
         {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
@@ -156,34 +149,6 @@ async def test_both_refuse_a_trust_file_that_cannot_be_used(verifier: Path, tmp_
 
 
 # Bundles that were changed at random, and attested --------------------------------------------------------------------
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Every place in a JSON value."""
-    yield path
-    if isinstance(value, dict | list):
-        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from places(item, (*path, key))
-
-
-def changed_at_random(value: Any, chance: random.Random) -> Any:
-    """A copy with one place changed: another character, number, element or type."""
-    copy: Any = parse_strict(canonical(value))
-    *path, last = chance.choice([path for path in places(copy) if path])
-    holder = copy
-    for key in path:
-        holder = holder[key]
-    item = holder[last]
-    if isinstance(item, str) and item and chance.random() < 0.9:
-        at, new = chance.randrange(len(item)), chance.choice('0123456789abcdefAZ_-="{}[]:, \\né\u202e')
-        holder[last] = item[:at] + new + item[at + chance.choice((0, 1, 1, 1)) :]
-    elif isinstance(item, list) and item and chance.random() < 0.9:
-        chance.choice((item.reverse, lambda: item.append(item[0]), item.pop))()
-    elif isinstance(item, int) and chance.random() < 0.9:
-        holder[last] = item + chance.choice((-1, 1))
-    else:
-        holder[last] = chance.choice((None, "", 0, [], {}, True))
-    return copy
 
 
 async def test_both_find_the_same_in_bundles_that_were_changed_at_random(verifier: Path, tmp_path: Path) -> None:

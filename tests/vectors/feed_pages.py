@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import b64, digest
 from counterfoil.checkpoints import NoteSigner, sign_checkpoint
 from counterfoil.feed import FEED_TYPE, OPENED
@@ -54,6 +55,11 @@ FOLLOWED: JSONObject = {
 """What was heard, when all of it was."""
 
 
+def has_to_open(leaf: BundledLeaf) -> bool:
+    """Whether a leaf is of an event whose opening stands on a page."""
+    return any(f'"event":"{event}",' in leaf.body for event in OPENED)
+
+
 def statement(checkpoint: str, /, *, key: Any = AUTHORITY, kind: str = FEED_TYPE, **claims: Any) -> str:
     """The authority's word on a checkpoint; ``claims`` replace or add some."""
     named = digest("counterfoil-feed-checkpoint", checkpoint.encode())
@@ -71,8 +77,7 @@ def page(
     tree = log.tree(whole)
     checkpoint = sign_checkpoint(signer, whole, tree.root()) if note is None else note
     leaves = [
-        {"body": leaf.body, "opening": leaf.opening if log.event(first + place) in OPENED else None}
-        for place, leaf in enumerate(log.leaves[first:stop])
+        {"body": leaf.body, "opening": leaf.opening if has_to_open(leaf) else None} for leaf in log.leaves[first:stop]
     ]
     made = {
         "format": "counterfoil-feed", "v": 1, "first": first, "leaves": leaves,

@@ -143,6 +143,8 @@ def _no_pages() -> list[Vector]:
         bad("a member too many", "closed members", small | {"more": 1}),
         bad("a member twice", "strict JSON", text[:-1] + ',"first":0}'),
         bad("another version", "v is 1", small | {"v": 2}),
+        bad("a version that is true", "v is 1, an integer", small | {"v": True}),
+        bad("a version that is 1.0", "v is 1, an integer", text.replace('"v":1}', '"v":1.0}')),
         bad("another format", "an order is none", small | {"format": "counterfoil-order"}),
         bad("a first leaf below zero", "leaves are numbered from 0", small | {"first": -1}),
         bad("a whole float for the first leaf", "0.0 is no integer", text.replace('"first":0', '"first":0.0')),

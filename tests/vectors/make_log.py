@@ -30,12 +30,6 @@ class SeededLog:
         self.leaves.append(BundledLeaf(body=body.decode(), opening=draft.opening.decode()))
         return self.leaves[-1]
 
-    def event(self, number: int) -> str:
-        """What a leaf tells."""
-        body = parse_strict(self.leaves[number].body.encode())
-        assert isinstance(body, dict)
-        return str(body["event"])
-
     def tree(self, size: int | None = None) -> Tree:
         """The tree over the first leaves."""
         tiles: dict[tuple[int, int], Tile] = {}
@@ -128,6 +122,7 @@ def leaf_vectors() -> list[Vector]:
                opening=opening[:-1] + ',"w":1}'),
         vector("a member too many", "closed members", refused("form"), body=body[:-1] + ',"w":1}'),
         vector("another version", "v is 1", refused("form"), body=body.replace('"v":1', '"v":2')),
+        vector("a version that is true", "v is 1, an integer", refused("form"), body=body.replace('"v":1', '"v":true')),
         vector("a line's end", "nothing follows", refused("form"), body=f"{body}\n"),
         vector("of another ticket", "a leaf is of one ticket", refused("ticket"), ticket="cf_2"),
         vector("of no ticket's life", "events are those of tickets", refused("event"),

@@ -155,4 +155,6 @@ def presented_vectors() -> list[Vector]:
         vector("a member twice", "strict JSON", refused("form"), text=text[:-1] + ',"v":1}'),
         vector("cut short", "strict JSON", refused("form"), text=text[:-1]),
         vector("another version", "v is 1", refused("form"), honest | {"v": 2}),
+        vector("a version that is true", "v is 1, an integer", refused("form"), honest | {"v": True}),
+        vector("a version that is 1.0", "v is 1, an integer", refused("form"), text=text[:-1] + ".0}"),
     ]  # fmt: skip

@@ -46,6 +46,7 @@ def roster_vectors() -> list[Vector]:
     )  # fmt: skip
     moved = office("ann", "fay", "ben")
     moved.enrol(moved.invite("ann", accounts=["A-1", "A-9"]), "ann", PASSKEYS["lost"])
+    first = unb64(records[0].split(".")[1]).decode()
     spelled = json.dumps(json.loads(enrolments[0]))
     doubled = enrolments[0].replace('{"assertion"', '{"secret_signature":"","assertion"', 1)
     strange = office("ann", "fay", "ben")
@@ -90,6 +91,15 @@ def roster_vectors() -> list[Vector]:
                records=[changed_payload(records[0], '"A-1"', '"A-2"'), *records[1:]]),
         vector("a record that says nothing known", "closed members", refused("payload"),
                records=[raw_token(header_of("cf-roster+jwt", kid=ROSTER.id), '{"type":"invitation"}', ROSTER)]),
+        *(vector(f"a record {name}", shows, refused("payload"), records=[
+            raw_token(header_of("cf-roster+jwt", kid=ROSTER.id), first.replace(before, after), ROSTER)])
+          for name, shows, before, after in (
+            ("whose version is true", "v is 1, an integer", '"v":1,', '"v":true,'),
+            ("whose version is 1.0", "v is 1, an integer", '"v":1,', '"v":1.0,'),
+            ("whose number is 1.0", "a number with a point is none", '"version":1', '"version":1.0'),
+            ("without its version", "complete members", '"v":1,', ""))),
+        vector("an enrolment without its version", "complete members", refused("form"),
+               enrolments=[enrolments[0].replace(',"v":1}', "}"), *enrolments[1:]]),
         vector("a record of another type", "typ is compared", refused("type"),
                records=[raw_token(header_of("cf-cap+jwt", kid=ROSTER.id), "{}", ROSTER)]),
         vector("an enrolment that is no record's", "each names the digest of an invitation", refused("invitation"),
