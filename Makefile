@@ -39,7 +39,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python -m bench
 
 explore: $(VENV)/.dev
-	COUNTERFOIL_EXPLORE=full $(BIN)/pytest -n 2 tests/capabilities/test_exploration.py tests/capabilities/test_authority_machine.py tests/capabilities/test_bundle.py
+	COUNTERFOIL_EXPLORE=full $(BIN)/pytest -n 2 tests/capabilities/test_exploration.py tests/capabilities/test_authority_machine.py tests/capabilities/test_bundle.py tests/conformance/test_node_follows_the_feed.py
 
 removals: $(VENV)/.dev system-packages
 	cd tests && ../$(BIN)/python -m threats.removals

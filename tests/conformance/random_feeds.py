@@ -38,18 +38,20 @@ class RandomFeeds:
         ]  # fmt: skip
         pages = self.chance.choice(ways)()
         texts = [each if isinstance(each, str) else canonical(each).decode() for each in pages]
-        now = STATED + self.chance.choice((0, 0, 0, -60, -61, 5))
+        now = STATED + self.chance.choice((0, 0, 0, 0, 0, 0, -60, -61, 5))
         trust = self.chance.choice(["trust.json"] * 12 + ["trust-no-log.json", "trust-log-key-replaced.json"])
         return Vector(name, "", "feed", {"pages": texts, "now": now}, {}, trust=trust)
 
     def _size(self, most: int = 21) -> int:
         return self.chance.randint(0, most)
 
-    def _two(self, log: SeededLog | None = None) -> list[JSONObject]:
-        """Two honest pages, the second of which need not be the last."""
-        over = log or followed_log()
-        first, early, late = sorted(self.chance.randint(1, len(over.leaves)) for _ in range(3))
-        return [page(over, 0, first, size=early), page(over, first, late, size=late)]
+    def _two(self) -> list[JSONObject]:
+        """Two honest pages; there may be more of the log behind them."""
+        log = followed_log()
+        first, early, second, late = sorted(self.chance.randint(1, 21) for _ in range(4))
+        if self.chance.random() < 0.7:
+            second = late
+        return [page(log, 0, first, size=early), page(log, first, second, size=late)]
 
     def _changed(self, text: str) -> str:
         """Another character, one more, or one less."""

@@ -13,6 +13,7 @@ import pytest
 
 from conformance.node import VERIFIER, run_node
 from conformance.node_service import DOES_NOT_RUN, FEED_TOKEN, NodeService
+from counterfoil.feed import MAX_PAGE
 from counterfoil.testing import OpenDesk, Person, open_desk
 from counterfoil_server.listening import serving
 from counterfoil_server.testing.clock import Clock
@@ -127,6 +128,11 @@ async def test_the_command_says_what_is_wrong_with_what_it_was_given(together: T
     code, out, errors = await run_node("judge.mjs", page, page, *good, folder=verifier)
     assert (code, out) == (DOES_NOT_RUN, "")
     assert "✗ This is no order with its evidence." in errors
+    huge = folder / "huge.json"
+    huge.write_bytes(page.read_bytes().ljust(MAX_PAGE + 1))
+    code, out, errors = await run_node("judge.mjs", service.order, huge, *good, folder=verifier)
+    assert (code, out) == (DOES_NOT_RUN, "")
+    assert "✗ This is no page of a feed." in errors
     own = ("--trust", folder / "trust.json")
     unusable = [
         (), (service.order, *good), (service.order, page, *good, "--now", "soon"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from counterfoil.bundle import BundledLeaf
@@ -20,6 +21,11 @@ STATED = START + 500
 def followed_log() -> SeededLog:
     """What an executor outside hears: two records of the roster, tickets that were redeemed and stopped, scopes that
     were barred, and leaves that tell it nothing. 21 leaves, no power of two."""
+    return SeededLog([*_followed().leaves])
+
+
+@cache
+def _followed() -> SeededLog:
     log = SeededLog()
     log.add("roster", None, START - 20, record="record one", version=1)
     log.add("request", "cf_1", START, envelope="digest one", principal="agent", operation="refund")
