@@ -70,7 +70,7 @@ SETTINGS: dict[str, str] = {
 
 FIELDS: dict[str, str] = {
     # Said of the same name in several records
-    "v": "The format's version.",
+    "v": "The format's version: 1.",
     "issuer": "The authority's name.",
     "iss": "The authority's name.",
     "ticket": "The ticket's id.",
