@@ -21,7 +21,7 @@ from vectors.vector import FOLDER, write
 pytestmark = pytest.mark.anyio
 
 ROUNDS = 100 if os.environ.get("COUNTERFOIL_EXPLORE") == "full" else 1
-A_ROUND = 200
+A_ROUND = 150
 
 
 async def test_both_hear_the_same_of_pages_that_were_changed_at_random(verifier: Path, tmp_path: Path) -> None:
