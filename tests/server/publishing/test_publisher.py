@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -25,12 +28,15 @@ pytestmark = pytest.mark.anyio
 URL = "http://shelf.example/log"
 
 
-def runs(process: int) -> bool:
-    """Whether there is such a process, other than as the entry of one that has ended."""
+@contextmanager
+def held_open(pipe: Path) -> Iterator[int]:
+    """The reading end of a named pipe. It is at its end when the last process that wrote to it has ended."""
+    os.mkfifo(pipe)
+    reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except OSError:
-        return False
+        yield reading
+    finally:
+        os.close(reading)
 
 
 async def test_one_note_with_its_cosignatures_is_in_every_place(tmp_path: Path) -> None:
@@ -209,19 +215,23 @@ async def test_a_git_that_fails_is_told_in_its_own_words_and_a_hook_that_hangs_i
     plain.mkdir()
     hooked = git_folder(tmp_path / "hooked")
     hook = hooked / ".git" / "hooks" / "post-commit"
-    hook.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'hook.pid'}\nexec sleep 600\n")
+    hook.write_text(f"#!/bin/sh\nexec 3> {tmp_path / 'held'}\necho started >&3\nexec sleep 600\n")
     hook.chmod(0o755)
-    async with opened(tmp_path / "log") as log:
-        await log.grow(2)
-        publisher = log.publisher(targets=[GitTarget(plain), GitTarget(hooked)], patience=3)
-        await publisher.round()
-        assert "not a git repository" in publisher.standings[0].in_words()
-        assert "no answer within 3 seconds" in publisher.standings[1].in_words()
-        assert not runs(int((tmp_path / "hook.pid").read_text()))
-        assert not (hooked / ".git" / "index.lock").exists()
-        hook.unlink()
-        await publisher.round(everybody=True)
-        assert publisher.standings[1].ok
+    with held_open(tmp_path / "held") as held:
+        async with opened(tmp_path / "log") as log:
+            await log.grow(2)
+            publisher = log.publisher(targets=[GitTarget(plain), GitTarget(hooked)], patience=5)
+            await publisher.round()
+            assert "not a git repository" in publisher.standings[0].in_words()
+            assert "no answer within 5 seconds" in publisher.standings[1].in_words()
+            assert os.read(held, 100) == b"started\n"
+            with anyio.fail_after(60):
+                await anyio.wait_readable(held)
+            assert os.read(held, 100) == b""
+            assert not (hooked / ".git" / "index.lock").exists()
+            hook.unlink()
+            await publisher.round(everybody=True, patience=60)
+            assert publisher.standings[1].ok
     assert git(hooked, "log", "--format=%s") == "2 leaves"
 
 
