@@ -24,7 +24,7 @@ BIG = {"value": "900.00", "currency": "EUR"}
 
 def sql(world: World, *statements: str | tuple[str, Sequence[Any]]) -> list[Any]:
     """What somebody does who can write the database file: no trigger and no foreign key stops them."""
-    connection = sqlite3.connect(world.path, isolation_level=None, timeout=10)
+    connection = sqlite3.connect(world.path, isolation_level=None, timeout=60)
     try:
         rows: list[Any] = []
         for statement in ("DROP TRIGGER IF EXISTS envelope_is_frozen", *statements):

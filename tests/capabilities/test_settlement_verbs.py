@@ -73,7 +73,7 @@ WHERE state = 'executed'
 
 def edit(world: World, *statements: str) -> None:
     """What somebody with the database file can do."""
-    with sqlite3.connect(world.path, timeout=10) as database:
+    with sqlite3.connect(world.path, timeout=60) as database:
         for statement in statements:
             database.execute(statement)
     database.close()

@@ -77,7 +77,7 @@ def fetched(line: str, port: int) -> httpx2.Response:
     assert program == "curl"
     assert options[:1] in ([], ["--header"])
     headers = dict(option.split(": ") for option in options[1:])
-    return httpx2.get(url, headers=headers, trust_env=False)
+    return httpx2.get(url, headers=headers, trust_env=False, timeout=60)
 
 
 def test_the_metrics_of_the_page_are_those_that_are_served(folder: Path, port: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from playwright.async_api import Browser, Page, expect
 
-TIMEOUT = 15_000
+TIMEOUT = 60_000
 """Milliseconds for what usually takes a few."""
 
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from story_books import Books
 
 from counterfoil.testing import OpenDesk
 from northlight_served import open_northlight, open_shop
-from stories.chromium import AtTheBrowser
+from stories.chromium import TIMEOUT, AtTheBrowser
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
+    expect.set_options(timeout=TIMEOUT)
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         yield launched

@@ -25,7 +25,7 @@ from counterfoil_server.notices.messages import Message
 from counterfoil_server.notices.transports import Kept, Mailbox
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "support_desk"
-PATIENCE = 15.0
+PATIENCE = 60.0
 """Seconds for what usually takes milliseconds."""
 
 

@@ -37,7 +37,7 @@ async def test_a_full_disk_is_told_in_words_and_work_goes_on_when_there_is_space
             assert on_the_page.value.status == 503
             assert on_the_page.value.answer["code"] == "store_failed"
             assert "doctor" not in str(on_the_page.value.answer)
-            async with httpx2.AsyncClient(base_url=desk.url, trust_env=False) as anybody:
+            async with httpx2.AsyncClient(base_url=desk.url, trust_env=False, timeout=60) as anybody:
                 assert (await anybody.get("/healthz")).status_code == 200
         assert books.unchanged
 

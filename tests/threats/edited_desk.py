@@ -77,7 +77,7 @@ class Desk:
 
     def edit(self, *statements: str, file: str = "counterfoil.db") -> None:
         """Change a database past the server."""
-        with closing(sqlite3.connect(self.state / file, isolation_level=None, timeout=10)) as database:
+        with closing(sqlite3.connect(self.state / file, isolation_level=None, timeout=60)) as database:
             for statement in statements:
                 if not statement.startswith("DROP"):
                     assert database.execute(statement).rowcount > 0, statement
@@ -88,7 +88,7 @@ class Desk:
         """Put another copy of the database in this one's place, also under a process that has it open."""
         with (
             closing(sqlite3.connect(self.office.folder / to / file)) as source,
-            closing(sqlite3.connect(self.state / file, timeout=10)) as target,
+            closing(sqlite3.connect(self.state / file, timeout=60)) as target,
         ):
             source.backup(target)
 

@@ -248,7 +248,7 @@ class Siege:
 
     def edit(self, statement: str, *values: object) -> None:
         """Change the database past the server."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as database, database:
+        with closing(sqlite3.connect(self.database, timeout=60)) as database, database:
             database.execute(statement, values)
 
     def edit_envelope(self, asked: Answer, **changed: object) -> None:
@@ -261,12 +261,12 @@ class Siege:
 
     def rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Read the database past the server."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as database:
+        with closing(sqlite3.connect(self.database, timeout=60)) as database:
             return database.execute(query, values).fetchall()
 
     def dump(self) -> str:
         """Everything in the database, as text; without how late it is, which is written with every commit."""
-        with closing(sqlite3.connect(self.database, timeout=10)) as database:
+        with closing(sqlite3.connect(self.database, timeout=60)) as database:
             return "\n".join(line for line in database.iterdump() if not line.startswith('INSERT INTO "head"'))
 
     async def ticket(self, asked: Answer) -> Ticket:

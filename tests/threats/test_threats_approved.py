@@ -50,7 +50,7 @@ async def post(siege: Siege, tool: str, arguments: str | bytes) -> httpx2.Respon
     body = b'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"%b","arguments":%b,"_meta":%b}}' % (
         tool.encode(), raw, json.dumps(ENVELOPE).encode(),
     )  # fmt: skip
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         sent = headers(authorization=f"Bearer {added['token']}", mcp_name=tool)
         return await http.post(f"{siege.desk.base_url}/mcp", content=body, headers=sent)
 
@@ -157,7 +157,7 @@ async def test_T26_other_arguments_are_another_ticket_and_a_changed_tool_or_poli
 
 async def test_T27_what_changed_since_it_was_shown_does_not_run(siege: Siege) -> None:
     def at_the_counter(statement: str) -> None:
-        with closing(sqlite3.connect(siege.folder / "shop.db", timeout=10)) as shop, shop:
+        with closing(sqlite3.connect(siege.folder / "shop.db", timeout=60)) as shop, shop:
             shop.execute(statement)
         siege.desk.books.mark()
 
@@ -320,7 +320,7 @@ async def test_T32_secrets_are_stored_by_their_digests_and_wrong_ones_are_answer
         assert secret not in stored
 
     async def bearer(presented: str) -> tuple[int, str]:
-        async with httpx2.AsyncClient(trust_env=False) as http:
+        async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
             sent = headers(authorization=f"Bearer {presented}")
             answer = await http.post(f"{siege.desk.base_url}/mcp", content="{}", headers=sent)
         return answer.status_code, answer.text
@@ -366,7 +366,7 @@ async def test_T34_an_error_in_the_policy_means_no(prepared: Prepared, tmp_path:
 
 
 async def test_T34_an_error_in_a_fraud_signal_means_no(siege: Siege) -> None:
-    with closing(sqlite3.connect(siege.folder / "shop.db", timeout=10)) as shop, shop:
+    with closing(sqlite3.connect(siege.folder / "shop.db", timeout=60)) as shop, shop:
         shop.execute("ALTER TABLE customers RENAME COLUMN fraud_score TO moved_elsewhere")
     siege.desk.books.mark()
     await nobody_can_approve(siege)

@@ -101,6 +101,6 @@ async def asked(office: Office, account: str = "A-1") -> str:
 
 def edit(office: Office, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Change the database as somebody with a shell would; answers how many rows were changed."""
-    with closing(sqlite3.connect(office.state / "counterfoil.db", timeout=10)) as database, database:
+    with closing(sqlite3.connect(office.state / "counterfoil.db", timeout=60)) as database, database:
         database.execute("DROP TRIGGER IF EXISTS envelope_is_frozen")
         return database.execute(sql, parameters).rowcount

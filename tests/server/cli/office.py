@@ -88,7 +88,7 @@ def prepare(folder: Path) -> None:
 async def play(stage) -> int:
     token = await stage.add_principal("actor")
     url = await stage.invite("Ana", accounts=["A-1"], email="ana@office.example")
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         health = await http.get(f"{stage.base_url}/healthz")
         mailbox = await http.get(f"{stage.base_url}/mailbox/messages.json",
                                  headers={"authorization": f"Bearer {stage.operator_code}"})

@@ -98,7 +98,7 @@ async def approved_payment(office: Office, stays: Served, enrolment: str) -> str
 async def link_of_newest_request(office: Office, stays: Served) -> str:
     """Read the mailbox as its operator until a message with a link has come."""
     headers = {"Authorization": f"Bearer {stays.ready['operator_code']}"}
-    async with httpx2.AsyncClient(trust_env=False, headers=headers) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60, headers=headers) as http:
         for _ in range(1000):
             answer = await http.get(f"{office.public_url}/mailbox/messages.json")
             for message in answer.json()["messages"]:

@@ -32,7 +32,7 @@ def in_files(office: Office) -> dict[str, str]:
 
 
 def published(served: Served) -> list[str]:
-    answer = httpx2.get(f"{served.ready['serving']['listening']}/.well-known/jwks.json", trust_env=False)
+    answer = httpx2.get(f"{served.ready['serving']['listening']}/.well-known/jwks.json", trust_env=False, timeout=60)
     return [key["kid"] for key in answer.json()["keys"]]
 
 

@@ -38,18 +38,18 @@ async def request(url: str, token: str, **arguments: Any) -> dict[str, Any]:
 def test_serve_says_where_it_listens_and_answers_there(office: Office, served: Served) -> None:
     found = served.ready["serving"]
     assert found["mcp"] == f"{office.public_url}/mcp"
-    assert httpx2.get(found["health"], trust_env=False).json() == {"status": "ok"}
-    assert httpx2.post(found["mcp"], json={}, trust_env=False).status_code == 401
+    assert httpx2.get(found["health"], trust_env=False, timeout=60).json() == {"status": "ok"}
+    assert httpx2.post(found["mcp"], json={}, trust_env=False, timeout=60).status_code == 401
 
 
 def test_every_other_address_answers_with_a_page(office: Office, served: Served) -> None:
     base = served.ready["serving"]["listening"]
-    home, nowhere = (httpx2.get(base + path, trust_env=False) for path in ("/", "/nothing/here"))
+    home, nowhere = (httpx2.get(base + path, trust_env=False, timeout=60) for path in ("/", "/nothing/here"))
     assert (home.status_code, nowhere.status_code) == (200, 404)
     assert "When an AI asks The office for something that concerns you" in home.text
     assert "This did not work" in nowhere.text
     assert "There is no such page here." in nowhere.text
-    assert httpx2.post(f"{base}/nothing", trust_env=False).status_code == 404
+    assert httpx2.post(f"{base}/nothing", trust_env=False, timeout=60).status_code == 404
     assert all("default-src 'none'" in page.headers["content-security-policy"] for page in (home, nowhere))
 
 
@@ -69,7 +69,7 @@ def test_a_second_serve_is_refused_and_disturbs_nothing(office: Office, served: 
     second = office.run("serve", "--no-notices", "--json")
     assert (second.code, second.error["code"]) == (1, "state_folder_in_use")
     assert str(served.process.pid) in second.error["happened"]
-    assert httpx2.get(served.ready["serving"]["health"], trust_env=False).status_code == 200
+    assert httpx2.get(served.ready["serving"]["health"], trust_env=False, timeout=60).status_code == 200
 
 
 def test_an_address_that_is_taken_is_refused(office: Office) -> None:
@@ -176,14 +176,14 @@ async def test_a_disabled_principal_is_refused_from_the_next_call_on(office: Off
     await request(url, token, account="A-1", amount=FIFTY)
     office.json("principals", "disable", "bot")
     headers = {"Authorization": f"Bearer {token}"}
-    assert httpx2.post(url, json={}, headers=headers, trust_env=False).status_code == 401
+    assert httpx2.post(url, json={}, headers=headers, trust_env=False, timeout=60).status_code == 401
 
 
 def test_people_are_invited_while_serving(office: Office, served: Served) -> None:
     invited = office.json("people", "invite", "Ana", "--account", "A-1", "--email", "ana@office.example")
-    page = httpx2.get(invited["url"], trust_env=False)
+    page = httpx2.get(invited["url"], trust_env=False, timeout=60)
     assert page.status_code == 200
-    spoiled = httpx2.get(invited["url"][:-2], trust_env=False)
+    spoiled = httpx2.get(invited["url"][:-2], trust_env=False, timeout=60)
     assert spoiled.status_code != 200
     ended = served.stop()
     assert invited["url"].rsplit("/", 1)[1] not in ended.out + ended.err

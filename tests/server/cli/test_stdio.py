@@ -125,7 +125,7 @@ async def test_where_nobody_serves_it_serves_itself_with_pages_and_gives_the_fol
 ) -> None:
     async with session(office, era, *ALONE) as client:
         assert (await call(client, "hours")).structured_content == {"result": "9 to 5"}
-        assert httpx2.get(f"{office.public_url}/healthz", trust_env=False).status_code == 200
+        assert httpx2.get(f"{office.public_url}/healthz", trust_env=False, timeout=60).status_code == 200
         assert office.json("people", "list") == []
     assert (office.state / "lock").read_text() == ""
     assert not (office.state / "mcp.sock").exists()

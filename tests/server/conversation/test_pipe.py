@@ -71,7 +71,7 @@ async def piped(world: World, folder: Path, uid: int = 1000) -> AsyncIterator[Li
         await world.conversation.serve_pipe(stream, uid)
         over.set()
 
-    with anyio.fail_after(30):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             await group.start(private_socket.serve, folder, "mcp.sock", serve)
             async with await private_socket.connect(folder, "mcp.sock") as stream:

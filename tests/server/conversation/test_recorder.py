@@ -67,7 +67,7 @@ async def test_rows_are_written_by_themselves(world: World, monkeypatch: pytest.
     monkeypatch.setattr(world.store, "record_calls", record)
     async with world.client() as session:
         await call(session, "tides")
-        await asyncio.wait_for(written.wait(), 10)
+        await asyncio.wait_for(written.wait(), 60)
     assert len(await world.store.calls()) == 1
 
 
@@ -86,7 +86,7 @@ async def test_a_failing_store_delays_rows_and_costs_no_calls() -> None:
     kept = on(store)
     async with kept.running():
         kept.record("agent", "tides", {}, ticket=None, status="ok")
-        await asyncio.wait_for(store.tried.wait(), 10)
+        await asyncio.wait_for(store.tried.wait(), 60)
         store.full = False
         kept.record("agent", "horn", {"length": 1}, ticket=None, status="ok")
     assert kept.lost == 0

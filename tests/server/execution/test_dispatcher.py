@@ -37,7 +37,7 @@ async def test_a_running_dispatcher_goes_on_when_woken(workshop: Workshop) -> No
     running = asyncio.create_task(workshop.dispatcher.run())
     ticket = await workshop.approved()
     workshop.dispatcher.wake()
-    await asyncio.wait_for(workshop.bank.entered.wait(), 10)
+    await asyncio.wait_for(workshop.bank.entered.wait(), 60)
     await workshop.engine.settle()
     running.cancel()
     assert (await workshop.now(ticket)).state is State.EXECUTED
@@ -193,11 +193,11 @@ async def test_a_start_on_a_full_disk_recovers_when_there_is_space(
     monkeypatch.setattr(workshop.store, "expire_due", looks)
     with full_disk():
         running = asyncio.create_task(workshop.dispatcher.run())
-        await asyncio.wait_for(looked.wait(), 10)
+        await asyncio.wait_for(looked.wait(), 60)
         assert (await workshop.now(ticket)).state is State.EXECUTING
     looked.clear()
     workshop.dispatcher.wake()
-    await asyncio.wait_for(looked.wait(), 10)
+    await asyncio.wait_for(looked.wait(), 60)
     running.cancel()
     assert (await workshop.now(ticket)).state is State.UNKNOWN
 

@@ -33,7 +33,7 @@ def outcome(ticket: Ticket) -> dict[str, Any]:
 
 def edit(workshop: Workshop, statement: str, *values: object) -> None:
     """What somebody with the database file can do; its triggers do not stop them."""
-    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=10) as database:
+    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=60) as database:
         for (trigger,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f"DROP TRIGGER {trigger}")
         assert database.execute(statement, values).rowcount != 0
@@ -192,7 +192,7 @@ async def test_T40_one_persons_signature_does_not_stand_for_anothers(workshop: W
 
 async def test_T49_an_edited_roster_stops_the_executor(workshop: Workshop) -> None:
     ticket, order = await workshop.ordered()
-    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=10) as database:
+    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=60) as database:
         table = next(
             name
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
@@ -338,7 +338,7 @@ async def test_T50_a_log_older_than_what_was_seen_is_refused(workshop: Workshop)
     await workshop.approved()
     await workshop.executor.follow_log()
     index, _ = workshop.ledger.head()
-    with sqlite3.connect(workshop.folder / "ledger.db", timeout=10) as database:
+    with sqlite3.connect(workshop.folder / "ledger.db", timeout=60) as database:
         database.execute("UPDATE pinned SET number = ? WHERE name = 'log'", (index + 7,))
     database.close()
     with pytest.raises(TamperDetected, match="older"):
@@ -350,7 +350,7 @@ async def test_T50_a_log_older_than_what_was_seen_is_refused(workshop: Workshop)
 
 async def test_an_edited_leaf_stops_everything_that_follows(workshop: Workshop) -> None:
     ticket, order = await workshop.ordered()
-    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=10) as database:
+    with sqlite3.connect(workshop.folder / "counterfoil.db", timeout=60) as database:
         number, body = database.execute("SELECT number, body FROM leaf ORDER BY number DESC LIMIT 1").fetchone()
         changed = canonical(json.loads(body) | {"at": 1})
         database.execute("UPDATE leaf SET body = ? WHERE number = ?", (changed, number))

@@ -143,7 +143,7 @@ async def test_a_token_that_comes_twice_or_of_a_principal_is_none(desk: OpenDesk
     principal = (await desk.administer("principals_add", name="another", owner=None))["token"]
     assert (await follower.ask(authorization=f"Bearer {principal}")).status_code == 401
     twice = [("authorization", f"Bearer {TOKEN}")] * 2
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         assert (await http.get(f"{desk.url}/feed?first=0", headers=twice)).status_code == 401
         assert (await http.get(f"{desk.url}/feed?first=0")).status_code == 401
 
@@ -282,7 +282,7 @@ async def test_tickets_and_those_who_follow_do_not_disturb_each_other(desk: Open
 async def test_without_settings_there_is_no_such_address(tmp_path: Path) -> None:
     async with (
         open_desk(gym_desk(Gym()), tmp_path, policy=POLICY) as plain,
-        httpx2.AsyncClient(trust_env=False, headers={"authorization": f"Bearer {TOKEN}"}) as http,
+        httpx2.AsyncClient(trust_env=False, timeout=60, headers={"authorization": f"Bearer {TOKEN}"}) as http,
     ):
         answer = await http.get(f"{plain.url}/feed?first=0")
     assert answer.status_code == 404

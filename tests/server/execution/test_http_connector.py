@@ -42,7 +42,7 @@ async def service(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Elsewhere]:
 
 
 def connector(service: Elsewhere, **more: Any) -> HTTPConnector:
-    how: dict[str, Any] = {"token_env": "A_SERVICE_TOKEN", "pause": 0.001, "patience": 5.0}
+    how: dict[str, Any] = {"token_env": "A_SERVICE_TOKEN", "pause": 0.001, "patience": 20.0}
     return HTTPConnector(service.url, **how | more)
 
 
@@ -111,7 +111,7 @@ async def test_an_order_that_waits_too_long_is_closed_before_it_is_given_up(serv
     """The service has it: until it says that it never will, it could still run it."""
     service.moods = ["waits"]
     with pytest.raises(NotExecuted, match=r"could not run it in time\. The feed is old\."):
-        await connector(service, patience=0.4, pause=0.4).execute(ORDER, Receipt)
+        await connector(service, patience=20, pause=20).execute(ORDER, Receipt)
     assert [path for path, _, _ in service.calls] == ["/orders", "/orders/cf_1/close"]
     with pytest.raises(NotExecuted):
         await connector(service).execute(ORDER, Receipt)
@@ -119,13 +119,13 @@ async def test_an_order_that_waits_too_long_is_closed_before_it_is_given_up(serv
 
     service.moods = ["waits", "fails"]
     with pytest.raises(OutcomeUnknown):
-        await connector(service, patience=0.4, pause=0.4).execute(ORDER, Receipt)
+        await connector(service, patience=20, pause=20).execute(ORDER, Receipt)
 
 
 async def test_the_close_of_what_was_done_meanwhile_is_its_receipt(service: Elsewhere) -> None:
     service.done["cf_1"] = "E-7"
     service.moods = ["waits"]
-    assert (await connector(service, patience=0.4, pause=0.4).execute(ORDER, Receipt)).reference == "E-7"
+    assert (await connector(service, patience=20, pause=20).execute(ORDER, Receipt)).reference == "E-7"
 
 
 async def test_a_service_that_is_down_was_sent_nothing(service: Elsewhere) -> None:

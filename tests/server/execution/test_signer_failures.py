@@ -151,7 +151,7 @@ async def test_whoever_gives_up_waiting_for_an_order_leaves_it_to_be_asked_for(w
     remote = signed_by(workshop, ["good", "hangs"])
     workshop.authority.times = replace(workshop.authority.times, signature=60)
     delivering = asyncio.create_task(workshop.authority.deliver(ticket.id))
-    await asyncio.wait_for(remote.hung.wait(), 10)
+    await asyncio.wait_for(remote.hung.wait(), 60)
     delivering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await delivering
@@ -163,7 +163,7 @@ async def test_a_running_dispatcher_waits_a_failing_signer_out(workshop: Worksho
     ticket = await workshop.approved()
     remote = signed_by(workshop, ["fails", "good", "fails", "hangs"])
     running = asyncio.create_task(workshop.dispatcher.run())
-    await asyncio.wait_for(workshop.bank.entered.wait(), 30)
+    await asyncio.wait_for(workshop.bank.entered.wait(), 60)
     await workshop.engine.settle()
     running.cancel()
     assert remote.asked == 5

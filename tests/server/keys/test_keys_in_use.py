@@ -28,7 +28,7 @@ async def open_locker(desk: OpenDesk, holder: Person, account: str = "M-1") -> t
 
 
 async def published(desk: OpenDesk) -> list[str]:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         keys = (await http.get(f"{desk.url}/.well-known/jwks.json")).json()["keys"]
     return [key["kid"] for key in keys]
 

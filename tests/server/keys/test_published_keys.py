@@ -19,7 +19,7 @@ from server.testing.gym import POLICY, Gym, gym_desk
 
 
 async def ask(desk: OpenDesk, method: str = "GET", **more: Any) -> httpx2.Response:
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         return await http.request(method, f"{desk.url}/.well-known/jwks.json", **more)
 
 

@@ -395,7 +395,7 @@ async def test_a_message_that_takes_too_long_ends_before_its_lease(
         async def send(self, message: Message, to: str) -> None:
             await anyio.sleep_forever()
 
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         await Delivery(store, Stuck(), links, describe, pace=Pace(lease=0)).deliver_due()
     [notice] = await outbox(store)
     assert notice.error == "Sending took too long."
@@ -405,15 +405,15 @@ async def test_a_message_that_takes_too_long_ends_before_its_lease(
 async def test_waking_delivers_at_once(store: SQLiteStore, server: MailServer, links: LinkMaker) -> None:
     mailbox = Mailbox()
     worker = Delivery(store, mailbox, links, describe, pace=Pace(poll=3600))
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)
             await add_ticket(store, to_ada(APPROVE))
             worker.wake()
-            await mailbox.wait_for(lambda kept: kept.number == 1, timeout=10)
+            await mailbox.wait_for(lambda kept: kept.number == 1, timeout=60)
             await add_ticket(store, to_ada(APPROVE))
             worker.wake()
-            await mailbox.wait_for(lambda kept: kept.number == 2, timeout=10)
+            await mailbox.wait_for(lambda kept: kept.number == 2, timeout=60)
             group.cancel_scope.cancel()
 
 
@@ -424,13 +424,13 @@ async def test_the_worker_outlives_a_store_that_fails(
     outage = Outage(store)
     worker = Delivery(outage, mailbox, links, describe, pace=Pace(poll=3600))  # type: ignore[arg-type]
     await add_ticket(store, to_ada(APPROVE))
-    with anyio.fail_after(10):
+    with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             group.start_soon(worker.run)
             await outage.met.wait()
             outage.over = True
             worker.wake()
-            await mailbox.wait_for(lambda kept: kept.to == ADA, timeout=10)
+            await mailbox.wait_for(lambda kept: kept.to == ADA, timeout=60)
             group.cancel_scope.cancel()
     assert "The outbox could not be read" in caplog.text
 

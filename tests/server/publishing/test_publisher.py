@@ -70,19 +70,24 @@ async def test_a_hanging_witness_delays_neither_sealing_nor_proofs_nor_the_other
     witness = well.at()
     async with opened(tmp_path / "log") as log, anyio.create_task_group() as group:
         publisher = log.publisher(
-            targets=[FileTarget(tmp_path / "published")], witnesses=[hanging.at(), witness], patience=0.2
+            targets=[FileTarget(tmp_path / "published")], witnesses=[hanging.at(), witness], patience=600
         )
         group.start_soon(publisher.run)
         await hanging.asked.wait()
-        with anyio.fail_after(5):
+        with anyio.fail_after(60):
             await log.grow(5)
             assert check_proof(await log.sealer.proof(4), (await log.store.leaves())[4].body, log.sealer.key)[0] == 4
-        await until(lambda: (tmp_path / "published").exists() and read((tmp_path / "published").read_text()).size == 5)
+        group.cancel_scope.cancel()
+    async with opened(tmp_path / "log") as log:
+        publisher = log.publisher(
+            targets=[FileTarget(tmp_path / "published")], witnesses=[hanging.at(), witness], patience=2
+        )
+        await publisher.round()
+        assert read((tmp_path / "published").read_text()).size == 5
         assert cosigned_at(read((tmp_path / "published").read_text()), witness.key) == AT
         [slow, _, _] = publisher.standings
         assert "The witness watcher.example/w1 has not answered since 2027-01-15 08:00:00 UTC" in slow.in_words()
-        assert "no answer within 0.2 seconds" in slow.in_words()
-        group.cancel_scope.cancel()
+        assert "no answer within 2 seconds" in slow.in_words()
 
 
 async def test_whoever_was_away_gets_the_newest_checkpoint_and_the_log_says_both(
@@ -239,7 +244,7 @@ async def test_a_proof_is_under_a_checkpoint_that_enough_witnesses_cosigned(tmp_
     watchers = [Watcher(tmp_path / f"w{number}") for number in (1, 2)]
     witnesses = [each.at() for each in watchers]
     async with opened(tmp_path / "log") as log:
-        publisher = log.publisher(witnesses=witnesses, quorum=2, patience=1)
+        publisher = log.publisher(witnesses=witnesses, quorum=2)
         await log.grow(3)
 
         async def proven(index: int) -> tuple[int, list[int | None]]:

@@ -136,6 +136,6 @@ def git(folder: Path, *arguments: str) -> str:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what another task does; there is no event for it."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(60):
         while not condition():  # noqa: ASYNC110
             await anyio.sleep(0.005)

@@ -48,13 +48,13 @@ def open_store(path: Path, clock: HandClock) -> SQLiteStore:
 
 def edit(path: Path, sql: str, parameters: Sequence[Any] = ()) -> int:
     """Change the file the way someone with a shell would; answers how many rows were changed."""
-    with closing(sqlite3.connect(path, timeout=10)) as connection, connection:
+    with closing(sqlite3.connect(path, timeout=60)) as connection, connection:
         return connection.execute(sql, parameters).rowcount
 
 
 def read(path: Path, sql: str) -> list[Any]:
     """Look into the file."""
-    with closing(sqlite3.connect(path, timeout=10)) as connection:
+    with closing(sqlite3.connect(path, timeout=60)) as connection:
         return connection.execute(sql).fetchall()
 
 

@@ -39,7 +39,7 @@ def office(tmp_path: Path, program: Program) -> Office:
 
 
 def get(port: int, path: str = "/metrics", **headers: str) -> httpx2.Response:
-    return httpx2.get(f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False)
+    return httpx2.get(f"http://127.0.0.1:{port}{path}", headers=headers, trust_env=False, timeout=60)
 
 
 def test_metrics_are_served_on_a_port_of_their_own(office: Office) -> None:
@@ -52,10 +52,10 @@ def test_metrics_are_served_on_a_port_of_their_own(office: Office) -> None:
         names = {family.name for family in text_string_to_metric_families(answer.text)}
         assert {"counterfoil_tickets", "counterfoil_log_leaves", "process_resident_memory_bytes"} <= names
         assert get(port, "/").status_code == 404
-        assert httpx2.post(f"http://127.0.0.1:{port}/metrics", trust_env=False).status_code == 405
+        assert httpx2.post(f"http://127.0.0.1:{port}/metrics", trust_env=False, timeout=60).status_code == 405
         public = served.ready["serving"]["listening"]
-        assert httpx2.get(f"{public}/metrics", trust_env=False).status_code == 404
-        assert "counterfoil_tickets" not in httpx2.get(f"{public}/metrics", trust_env=False).text
+        assert httpx2.get(f"{public}/metrics", trust_env=False, timeout=60).status_code == 404
+        assert "counterfoil_tickets" not in httpx2.get(f"{public}/metrics", trust_env=False, timeout=60).text
         ended = served.stop()
     assert (ended.code, "Traceback" in ended.err) == (0, False)
 

@@ -44,7 +44,7 @@ async def call(
         "authorization": f"Bearer {token}", "mcp-protocol-version": version,
         "accept": "application/json, text/event-stream",
     } | (headers or {})  # fmt: skip
-    async with httpx2.AsyncClient(trust_env=False) as http:
+    async with httpx2.AsyncClient(trust_env=False, timeout=60) as http:
         answer = await http.post(f"{desk.url}/mcp", json=message, headers=sent)
     assert answer.status_code == 200, answer.text
     return answer.json()["result"]["structuredContent"]

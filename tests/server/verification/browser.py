@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from playwright.async_api import Browser, BrowserContext, CDPSession, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, CDPSession, Page, ViewportSize, async_playwright, expect
 
 DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 360, "height": 740}
 
+TIMEOUT = 60_000
+"""Milliseconds for what usually takes a few; five seconds, the default, are short on a busy machine."""
 QUIET = (
     "--no-sandbox",
     "--disable-background-networking",
@@ -22,6 +24,7 @@ QUIET = (
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """The browser of the system."""
+    expect.set_options(timeout=TIMEOUT)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
         yield browser
@@ -46,6 +49,7 @@ class Person:
         context = await browser.new_context(
             viewport=viewport, color_scheme="dark" if dark else "light", locale="en-GB", timezone_id="Europe/Stockholm"
         )
+        context.set_default_timeout(TIMEOUT)
         page = await context.new_page()
         cdp = await context.new_cdp_session(page)
         await cdp.send("WebAuthn.enable")

@@ -96,7 +96,7 @@ async def test_the_page_follows_the_request_by_itself_until_it_is_final(world: W
     status = person.page.get_by_role("status")
     await expect(status).to_contain_text("Still needed: 1 person with the role finance approves.")
     await fay.open_and_decide(links[FAY], "decline")
-    await expect(status).to_contain_text("Declined by somebody with the role finance.", timeout=15_000)
+    await expect(status).to_contain_text("Declined by somebody with the role finance.")
 
 
 async def test_a_link_clicked_on_another_site_leads_through_sign_in_to_the_request(

@@ -76,7 +76,7 @@ async def test_staff_sign_that_it_did_not_happen(world: World) -> None:
 
 async def test_what_is_not_known_is_called_neither_happened_nor_not(world: World, tmp_path: Path) -> None:
     fay, ticket = await at_the_page(world)
-    with sqlite3.connect(tmp_path / "counterfoil.db", timeout=10) as database:
+    with sqlite3.connect(tmp_path / "counterfoil.db", timeout=60) as database:
         database.execute("UPDATE ticket SET state = 'executing'")
     database.close()
     page = await fay.read("/settled")
