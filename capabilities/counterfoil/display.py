@@ -48,8 +48,9 @@ https://www.unicode.org/Public/UCD/latest/ucd/DerivedCoreProperties.txt; and the
 MARKS = 4
 """Marks on one letter; further ones would be drawn over the lines around it (UTS #39, section 5.4)."""
 
-ADDRESS = re.compile(r"[\w-]+(?:[.@][\w-]+)+")
-"""Words joined as in an e-mail address or a domain, which people take for one name."""
+ADDRESS = re.compile(r"(?<![\w-])[\w-]++(?:[.@][\w-]++)+")
+"""Words joined as in an e-mail address or a domain, which people take for one name. It begins where a word begins, so
+that a long word is read once, not from each of its letters."""
 
 
 class Entry(dict[str, Any]):

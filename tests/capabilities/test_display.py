@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import unicodedata
 from typing import Any
 
@@ -167,6 +168,22 @@ def test_T21_marks_piled_up_on_a_letter_are_spelled_out() -> None:
 def test_T21_a_word_of_several_alphabets_carries_a_warning(text: str, mixed: bool) -> None:
     assert mixed_scripts(text) is mixed
     assert ("warning" in content_of(gift(text))["arguments"][0]) is mixed
+
+
+@pytest.mark.parametrize("piece", ["x", "x-", "a.", "a@b ", "é", "я.a"])
+def test_looking_for_it_takes_time_in_proportion_to_the_text(piece: str) -> None:
+    """Eight times the text takes far less than the 64 times of a pattern that looks at everything from everywhere."""
+
+    def seconds(length: int) -> float:
+        text = (piece * length)[:length]
+        taken = []
+        for _ in range(3):
+            began = time.thread_time()
+            mixed_scripts(text)
+            taken.append(time.thread_time() - began)
+        return min(taken)
+
+    assert seconds(8_000) < 24 * seconds(1_000) + 0.05
 
 
 def test_what_changes_is_shown_before_and_after() -> None:
