@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from counterfoil.log import GENESIS, Leaf, check_link, opens
 from counterfoil_server import config
 from counterfoil_server.app import open_parts
 from server.cli.lives import edit, paid
-from server.cli.office import PROGRAM, Office
+from server.cli.office import PROGRAM, Office, Program
 
 MANY = 450
 """Leaves of more than two pages."""
@@ -86,12 +87,21 @@ async def test_an_edited_log_is_exported_as_it_is_and_said_to_be_edited(office: 
     assert says in ran.err
 
 
+@pytest.fixture(scope="module")
+def office_of_many(tmp_path_factory: pytest.TempPathFactory, program: Program) -> Office:
+    """With many leaves, for tests that only read them."""
+    office = Office.at(tmp_path_factory.mktemp("many") / "office", program)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delitem(sys.modules, "desk", raising=False)
+        asyncio.run(many(office))
+    return office
+
+
 @pytest.mark.parametrize("command", [("export",), ("tail",), ("tail", "--json"), ("search", "--json"), ("search",)])
-async def test_a_full_disk_under_the_output_is_told_in_words(office: Office, command: tuple[str, ...]) -> None:
-    await many(office)
+def test_a_full_disk_under_the_output_is_told_in_words(office_of_many: Office, command: tuple[str, ...]) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" > /dev/full', "sh", *PROGRAM, "log", *command],
-        cwd=office.folder, stderr=subprocess.PIPE, text=True, timeout=120,
+        cwd=office_of_many.folder, stderr=subprocess.PIPE, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -99,11 +109,10 @@ async def test_a_full_disk_under_the_output_is_told_in_words(office: Office, com
         assert "could not be written as a whole: No space left on device." in " ".join(done.stderr.split())
 
 
-async def test_whoever_has_read_enough_may_stop_reading(office: Office) -> None:
-    await many(office)
+def test_whoever_has_read_enough_may_stop_reading(office_of_many: Office) -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" | head -n 1', "sh", *PROGRAM, "log", "export"],
-        cwd=office.folder, capture_output=True, text=True, timeout=120,
+        cwd=office_of_many.folder, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert json.loads(done.stdout)["index"] == 0
     assert done.stderr == ""

@@ -21,7 +21,7 @@ from counterfoil.checkpoints import check_proof, cosigned_at
 from counterfoil.errors import TamperDetected
 from counterfoil_server.publishing.http import send
 from counterfoil_server.publishing.targets import FileTarget, GitTarget, URLTarget
-from server.publishing.world import AT, Shelf, Watcher, forked, git, git_folder, opened, read, until
+from server.publishing.world import AT, Shelf, Watcher, forked, git, git_folder, opened, read
 
 pytestmark = pytest.mark.anyio
 
