@@ -6,6 +6,7 @@ lines on stdin; each is answered with the exit code on stdout.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -13,16 +14,23 @@ import sys
 import time
 from typing import Any, NoReturn
 
+import anyio
+
 LIMIT = 120
 """Seconds after which a command is killed."""
 
 
 def main() -> None:
     """Answer jobs until stdin ends."""
-    import counterfoil_server.app  # noqa: F401
+    import counterfoil_server.app
+    import counterfoil_server.log_audit
+    import counterfoil_server.log_opening
+    import counterfoil_server.log_turns  # noqa: F401
     from counterfoil_server.cli.main import Commands
 
     list(Commands().values())  # imports each
+    anyio.run(anyio.sleep, 0)  # imports the backend
+    gc.freeze()
     for line in sys.stdin:
         process = os.fork()
         if process == 0:

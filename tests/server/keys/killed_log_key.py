@@ -14,6 +14,7 @@ from pathlib import Path
 
 import anyio
 
+import counterfoil_server.app  # noqa: F401 - once, before the processes part
 from counterfoil_server import config
 from counterfoil_server.cli import log_key
 
