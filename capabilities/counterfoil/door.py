@@ -67,7 +67,7 @@ class Door:
         self.keys = keys
         """Read at each use: a rotation takes effect at once. Changed by ``key_verbs.py`` only."""
         self._changing_keys = asyncio.Lock()
-        self.unsigned: set[str] = set()
+        self._unsigned: set[str] = set()
         """Redeemed tickets whose order could not be signed. A hint to ask again soon, and no more: after a restart all
         redeemed tickets are looked at."""
         self.times = times or Times()

@@ -94,7 +94,7 @@ class RedemptionVerbs(Door):
 
         ``presenter`` is the principal that sent it (collected delivery), None when the authority's own side presents
         it (direct delivery). Every failure of the capability itself raises the same CapabilityRefused. SignerFailed
-        means that the ticket is claimed, and in ``unsigned`` until its order is asked for again.
+        means that the ticket is claimed, and among the :meth:`unsigned` until its order is asked for again.
         """
         claims, key = tokens.read_capability(
             capability, self.keys.verification_keys, issuer=self.issuer, now=self.store.now()
@@ -138,7 +138,7 @@ class RedemptionVerbs(Door):
     async def order(self, ticket: Ticket) -> str:
         """The order for a ticket that a redemption claimed; the same claims each time it is asked for.
 
-        Raises :class:`SignerFailed`, and then the ticket is in ``unsigned`` until an order of it was signed.
+        Raises :class:`SignerFailed`, and then the ticket is among the :meth:`unsigned` until an order of it was signed.
         """
         if ticket.state is not State.EXECUTING or ticket.redeemed_at is None:
             raise WrongState("Only a redeemed ticket has an order.")
@@ -147,10 +147,22 @@ class RedemptionVerbs(Door):
         try:
             order = await tokens.issue(signer, tokens.ORDER_TYPE, claims.model_dump(), within=within)
         except BaseException:  # whoever waited for it may have gone as well
-            self.unsigned.add(ticket.id)
+            self._unsigned.add(ticket.id)
             raise
-        self.unsigned.discard(ticket.id)
+        self._unsigned.discard(ticket.id)
         return order
+
+    async def unsigned(self) -> list[Ticket]:
+        """Redeemed tickets whose order could not be signed, by id, to ask for it again; those that ended meanwhile are
+        none of them any more."""
+        waiting: list[Ticket] = []
+        for name in sorted(self._unsigned):
+            ticket = await self.store.ticket(name)
+            if ticket is not None and ticket.state is State.EXECUTING:
+                waiting.append(ticket)
+            else:
+                self._unsigned.discard(name)
+        return waiting
 
     def _order_claims(self, ticket: Ticket, redeemed_at: int) -> tokens.OrderClaims:
         return tokens.OrderClaims(

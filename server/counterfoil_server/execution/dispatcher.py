@@ -138,10 +138,8 @@ class Dispatcher:
         await store.expire_due()
         if self._looks % SETTLE_EVERY == 0:
             await self.settle()
-        elif self._authority.unsigned:
-            found = [await store.ticket(name) for name in sorted(self._authority.unsigned)]
-            if failed := await self._run_redeemed([ticket for ticket in found if ticket is not None]):
-                raise failed
+        elif failed := await self._run_redeemed(await self._authority.unsigned()):
+            raise failed
         # Those that cannot be redeemed now, as in a suspended scope, must not take the place of those that can.
         ready = await store.ready(self._ready_at_once + len(self._not_before))
         waiting = {ticket.id for ticket in ready}
@@ -166,9 +164,7 @@ class Dispatcher:
         """
         failed: SignerFailed | None = None
         for ticket in tickets:
-            if ticket.state is not State.EXECUTING:
-                self._authority.unsigned.discard(ticket.id)
-            elif self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:
+            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:
                 await self._attempt(self._executor.recover(ticket), ticket)
             else:
                 failed = failed or await self._run_again(ticket)

@@ -11,11 +11,11 @@ import pytest
 from counterfoil import tokens
 from counterfoil.errors import SignerFailed
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.tickets import State, Ticket
+from counterfoil.tickets import Event, State, Ticket
 from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from remote_key import RemoteKey
 from server.execution.test_dispatcher import started
-from server.execution.workshop import Workshop
+from server.execution.workshop import Workshop, authority_over
 
 pytestmark = pytest.mark.anyio
 
@@ -70,7 +70,7 @@ async def test_an_order_that_could_not_be_signed_is_asked_for_at_each_look(works
     assert (await workshop.now(ticket)).state is State.EXECUTED
     assert workshop.bank.payments == [ticket.id]
     assert (await events(workshop, ticket)).count("redeem") == 1
-    assert workshop.authority.unsigned == set()
+    assert await workshop.authority.unsigned() == []
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -95,7 +95,7 @@ async def test_an_order_that_nobody_signs_in_time_ends_as_not_executed(workshop:
     await workshop.engine.submit(ended, tokens.sign(remote.key, tokens.ORDER_TYPE, claims.model_dump()))
     assert await look(workshop)
     assert workshop.bank.payments == []
-    assert workshop.authority.unsigned == set()
+    assert await workshop.authority.unsigned() == []
 
 
 async def test_what_was_started_all_the_same_is_not_given_up(workshop: Workshop) -> None:
@@ -130,11 +130,12 @@ async def test_a_restart_asks_again_for_every_redeemed_ticket_and_settles_the_ot
         with pytest.raises(SignerFailed):
             await workshop.authority.deliver(ticket.id)
     started(workshop, tickets[1])
-    workshop.authority.unsigned.clear()
+    restarted = authority_over(workshop.authority.judge, workshop.authority.keys)
+    assert await restarted.unsigned() == []
     remote.answers = ["fails"]
     executor = workshop.new_executor()
     engine = LocalEngine(executor)
-    dispatcher = Dispatcher(workshop.authority, executor, engine)
+    dispatcher = Dispatcher(restarted, executor, engine)
     with pytest.raises(SignerFailed):
         await dispatcher.recover()
     await engine.settle()  # of two that need an order one was asked for, and in vain
@@ -144,6 +145,23 @@ async def test_a_restart_asks_again_for_every_redeemed_ticket_and_settles_the_ot
     await engine.settle()
     states = [(await workshop.now(ticket)).state for ticket in tickets]
     assert states == [State.EXECUTED, State.UNKNOWN, State.EXECUTED]
+
+
+async def test_the_unsigned_are_told_by_a_verb_and_nobody_outside_changes_which_they_are(workshop: Workshop) -> None:
+    tickets = [await workshop.approved(f"{number}.00") for number in range(1, 4)]
+    remote = signed_by(workshop, [])
+    for ticket in tickets:
+        remote.answers += ["good", "fails"]
+        with pytest.raises(SignerFailed):
+            await workshop.authority.deliver(ticket.id)
+    told = await workshop.authority.unsigned()
+    assert [ticket.id for ticket in told] == sorted(ticket.id for ticket in tickets)
+    told.clear()
+    ended = sorted(ticket.id for ticket in tickets)[1]
+    await workshop.authority.report(ended, Event.REPORT_NOT_EXECUTED, {"reason": "given up"})
+    assert [ticket.id for ticket in await workshop.authority.unsigned()] == sorted(
+        ticket.id for ticket in tickets if ticket.id != ended
+    )
 
 
 async def test_whoever_gives_up_waiting_for_an_order_leaves_it_to_be_asked_for(workshop: Workshop) -> None:

@@ -242,6 +242,19 @@ class Workshop:
         return executor_over(self.store, self.authority, self.ledger, self.executor.judge, self.sealer)
 
 
+def authority_over(judge: Judge, keys: KeyRing) -> Authority:
+    return Authority(
+        issuer=ISSUER,
+        tenant="bank",
+        executor=EXECUTOR,
+        judge=judge,
+        keys=keys,
+        secrets=Secrets(b"d" * 32, b"c" * 32, LOG_KEY),
+        caps=Caps(1000, 1000, 1000),
+        client_isolation=True,
+    )
+
+
 def executor_over(store: SQLiteStore, authority: Authority, ledger: Ledger, judge: Judge, sealer: Proofs) -> Executor:
     """An executor that trusts the office, the authority's keys and the log's."""
 
@@ -281,16 +294,7 @@ async def open_workshop(
                 desk=desk, policy=Policy.load(policy, desk), store=store, trust=office.trust(), log_key=LOG_KEY
             )
             ring = KeyRing(SigningKey.generate(), SigningKey.generate())
-            authority = Authority(
-                issuer=ISSUER,
-                tenant="bank",
-                executor=EXECUTOR,
-                judge=judge,
-                keys=ring,
-                secrets=Secrets(b"d" * 32, b"c" * 32, LOG_KEY),
-                caps=Caps(1000, 1000, 1000),
-                client_isolation=True,
-            )
+            authority = authority_over(judge, ring)
             signer = NoteSigner.of("bank.example/log", LOG, Ed25519PrivateKey.generate())
             sealer = await Sealer.open(store, signer, folder / "checkpoint")
             executor = executor_over(store, authority, ledger, judge, sealer)
