@@ -49,19 +49,25 @@ async def call(state: Path, verb: str, arguments: dict[str, Any]) -> Any:
 
 async def _answer(administration: Administration, stream: SocketStream) -> None:
     try:
-        line = await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_LINE)
-        request = json.loads(line)
-        answer = {"ok": await administration.call(str(request["verb"]), dict(request["arguments"]))}
+        verb, arguments = _asked(await BufferedByteReceiveStream(stream).receive_until(b"\n", MAX_LINE))
+        answer = {"ok": await administration.call(verb, arguments)}
     except CounterfoilError as error:
         answer = {"error": error.to_dict()}
     except (anyio.IncompleteRead, anyio.DelimiterNotFound, anyio.BrokenResourceError):
         return
-    except (ValueError, KeyError, TypeError):
-        answer = {"error": BadArguments("The administration's request cannot be read.").to_dict()}
     except Exception:
         logger.exception("An administration verb failed")
         answer = {"error": StoreFailed("The verb failed; the server's log says why.").to_dict()}
     await stream.send(json.dumps(answer).encode() + b"\n")
+
+
+def _asked(line: bytes) -> tuple[str, dict[str, Any]]:
+    """The verb and its arguments; raises :class:`BadArguments` for what is no request."""
+    try:
+        request = json.loads(line)
+        return str(request["verb"]), dict(request["arguments"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise BadArguments("The administration's request cannot be read.") from None
 
 
 def _refusal(values: dict[str, str]) -> CounterfoilError:

@@ -32,6 +32,7 @@ from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.chain import REMEDY
 from counterfoil_server.store.log_reader import FiledLeaf
 from counterfoil_server.store.sealer import Sealer
+from counterfoil_server.verb_calls import run
 
 JSONObject = dict[str, Any]
 
@@ -78,10 +79,11 @@ class LogAudit:
         self._effect_started = effect_started
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
-        """Run the verb of that name; raises :class:`BadArguments` for an unknown one."""
+        """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong
+        arguments."""
         if verb not in VERBS:
             raise BadArguments(f"There is no verb {verb[:40]!r}.")
-        return await getattr(self, verb)(**arguments)
+        return await run(verb, getattr(self, verb), arguments)
 
     async def log_show(self, *, ticket: str, turns: bool = True) -> JSONObject:
         """The life of one ticket: its leaves in order, each with its checks, and checks of the whole; among them what

@@ -11,6 +11,7 @@ from counterfoil_server.administration.people import PeopleVerbs
 from counterfoil_server.administration.shown import JSONObject
 from counterfoil_server.administration.stopping import StoppingVerbs
 from counterfoil_server.administration.tickets import TicketVerbs
+from counterfoil_server.verb_calls import run
 
 VERBS = frozenset(
     {
@@ -33,13 +34,8 @@ class Administration(TicketVerbs, EvidenceVerbs, StoppingVerbs, PeopleVerbs, Che
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
         """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
-        try:
-            if verb.startswith(LOG):
-                return await self._audit().call(verb, arguments)
-            if verb == FORGET:
-                return await self._retention().forget(**arguments)
-            if verb not in VERBS:
-                raise BadArguments(f"There is no verb {verb[:40]!r}.")
-            return await getattr(self, verb)(**arguments)
-        except TypeError as error:
-            raise BadArguments(f"The verb {verb} does not take these arguments: {error}.") from None
+        if verb.startswith(LOG):
+            return await self._audit().call(verb, arguments)
+        if verb != FORGET and verb not in VERBS:
+            raise BadArguments(f"There is no verb {verb[:40]!r}.")
+        return await run(verb, self._retention().forget if verb == FORGET else getattr(self, verb), arguments)
