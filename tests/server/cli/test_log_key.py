@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,9 +18,7 @@ from counterfoil.errors import ProofRefused
 from counterfoil_server import key_files
 from server.cli.office import Office
 from server.cli.signing import ANA, browser, enrolled, opened, payment
-from server.keys import thief
-
-KILLED = Path(__file__).parents[1] / "keys" / "killed_log_key.py"
+from server.keys import killed_changes, thief
 
 
 async def pays(office: Office) -> str:
@@ -158,9 +154,7 @@ async def test_killed_before_any_file_operation_it_goes_on_as_before_or_is_finis
 ) -> None:
     ticket = await pays(office)
     before, old = prove(office, ticket), log_rows(office)[0]["key"]
-    command = [sys.executable, str(KILLED), str(office.folder), str(tmp_path / "copies")]
-    ran = subprocess.run(command, capture_output=True, text=True, check=True)
-    copies = [tmp_path / "copies" / str(number) for number in range(1, int(ran.stdout) + 1)]
+    copies = killed_changes.killed(killed_changes.REPLACEMENT, office.folder, tmp_path / "copies")
     assert len(copies) > 7
     sealed_by = []
     for folder in copies:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,8 +11,7 @@ from counterfoil.errors import KeyFileError, StoreFailed
 from counterfoil.keys import KeyRing, SigningKey
 from counterfoil.roster import LastRecord
 from counterfoil_server import key_files
-
-KILLED = Path(__file__).with_name("killed_rotation.py")
+from server.keys import killed_changes
 
 
 @pytest.fixture
@@ -56,10 +53,7 @@ def test_a_rotation_killed_before_any_file_operation_leaves_a_ring_that_verifies
     if rotated_before:
         key_files.keep_ring(folder, load(folder).rotated(SigningKey.generate()))
     before = load(folder)
-    ran = subprocess.run(
-        [sys.executable, str(KILLED), str(folder), str(tmp_path)], capture_output=True, text=True, check=True
-    )
-    copies = [tmp_path / str(number) for number in range(1, int(ran.stdout) + 1)]
+    copies = killed_changes.killed(killed_changes.ROTATION, folder, tmp_path)
     assert len(copies) > 9
     halves = 0
     for copy in copies:
