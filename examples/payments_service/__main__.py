@@ -50,8 +50,7 @@ def opened(settings: Settings, folder: Path, clock: Callable[[], float]) -> Iter
     trust = trust_of(settings, folder)
     token = secret(settings.feed_token)
     state = folder / settings.state
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _only_one(state / "lock"):
+    with _only_one(state):
         books, payments = _files(state)
         try:
             tickets = ledger.Ledger(books, trust.issuer)
@@ -133,14 +132,20 @@ def _check_not_rolled_back(tickets: ledger.Ledger, business: refunds.Refunds) ->
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    with path.open("a") as lock:
+def _only_one(state: Path) -> Iterator[None]:
+    try:
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        opened = (state / "lock").open("a")
+    except OSError as error:
+        raise StartRefused(
+            f"The state folder {state} cannot be used: {error.strerror}."
+            " Name another as 'state', or let this user write in it."
+        ) from None
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise StartRefused(
-                f"Another process works in {path.parent}. Stop it first, or name another 'state'."
-            ) from None
+            raise StartRefused(f"Another process works in {state}. Stop it first, or name another 'state'.") from None
         yield
 
 

@@ -22,13 +22,16 @@ class Database:
     def __init__(self, path: Path, schema: str) -> None:
         self.lock = threading.RLock()
         try:
+            path.touch(mode=0o600)
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._connection.execute("PRAGMA journal_mode = WAL")
             self._connection.execute("PRAGMA synchronous = FULL")
             self._connection.executescript(f"BEGIN IMMEDIATE; {schema} COMMIT;")
-        except sqlite3.Error as error:
-            raise StartRefused(f"{path} cannot be opened: {error}. Restore it from its newest backup.") from None
-        path.chmod(0o600)
+        except (OSError, sqlite3.Error) as error:
+            raise StartRefused(
+                f"{path} cannot be opened: {error.strerror if isinstance(error, OSError) else error}."
+                " Let this user write in it and its folder; if it is damaged, restore it from its newest backup."
+            ) from None
 
     def close(self) -> None:
         """Release the file."""

@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
     def _get(self) -> tuple[int, dict[str, Any]]:
         service = self.server.service
         if self.path == "/healthz":
-            return health(service)
+            return health(service, named=self._knows_token())
         self._check_token()
         if payment := PAYMENT.fullmatch(self.path):
             found = service.refunds.payment(unquote(payment[1]))
@@ -175,10 +175,13 @@ class Handler(BaseHTTPRequestHandler):
             while left > 0 and (piece := self.rfile.read1(1 << 16)):
                 left -= len(piece)
 
-    def _check_token(self) -> None:
+    def _knows_token(self) -> bool:
         kind, _, token = self._header("Authorization").partition(" ")
         digest = hashlib.sha256(token.strip().encode()).digest()
-        if kind.lower() != "bearer" or not hmac.compare_digest(digest, self.server.token):
+        return hmac.compare_digest(digest, self.server.token) and kind.lower() == "bearer"
+
+    def _check_token(self) -> None:
+        if not self._knows_token():
             raise Refused(401, "Send 'Authorization: Bearer <token>' with the token of this service.")
 
     def _header(self, name: str) -> str:
@@ -213,8 +216,9 @@ class Handler(BaseHTTPRequestHandler):
         logger.debug(format, *args)
 
 
-def health(service: PaymentsService) -> tuple[int, dict[str, Any]]:
-    """Whether orders would be run now, and why not."""
+def health(service: PaymentsService, *, named: bool) -> tuple[int, dict[str, Any]]:
+    """Whether orders would be run now, and why not; and how many tickets have no end, which are ``named`` only to
+    whoever knows the token."""
     heard_at, trouble = service.memory.heard_at(), service.feed.trouble
     stale = heard_at is None or abs(service.clock() - heard_at) > service.feed_life
     lies = trouble is not None and trouble.kind == "lies"
@@ -223,8 +227,10 @@ def health(service: PaymentsService) -> tuple[int, dict[str, Any]]:
         "heard_at": heard_at,
         "leaves": service.memory.position().size,
         "feed": trouble.words if trouble is not None else "heard",
-        "without_end": [entry.ticket for entry in service.ledger.without_end()],
+        "without_end": len(unfinished := service.ledger.without_end()),
     }
+    if named:
+        found["tickets_without_end"] = [entry.ticket for entry in unfinished]
     return (200 if found["runs"] else 503), found
 
 
