@@ -3,6 +3,9 @@
 Sealing wakes the publisher and waits for nothing. A round takes the newest checkpoint, gathers cosignatures, and puts
 both in every place; what does not answer in time is asked again later, with what is newest then. A place that holds
 another history is left as it is, and is said aloud until somebody has looked.
+
+Whoever needs a proof waits for no round: one that can be given is given, and else the witnesses are asked for it, each
+by one at a time, until enough of them have answered or :data:`SHORT_PATIENCE` is over.
 """
 
 from __future__ import annotations
@@ -13,18 +16,17 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from counterfoil.audit_words import at
 from counterfoil.checkpoints import Checkpoint, NoteKey, add_cosignature, cosigned_at, read_checkpoint
 from counterfoil.errors import CounterfoilError, ProofRefused, TamperDetected
 from counterfoil_server.durable_file import replace_durably
 from counterfoil_server.publishing.cosigning import Witness
 from counterfoil_server.publishing.history import REMEDY, Sealed, check_history
+from counterfoil_server.publishing.standing import Standing
 from counterfoil_server.publishing.targets import Target, read_file
 
 logger = logging.getLogger(__name__)
@@ -32,39 +34,11 @@ logger = logging.getLogger(__name__)
 PATIENCE = 20.0
 """Seconds that one place may take in one round."""
 SHORT_PATIENCE = 5.0
-"""The same where somebody waits for the answer."""
+"""Seconds that somebody waits for cosignatures on a proof, at the most."""
 PAUSES = (10.0, 30.0, 60.0, 300.0)
 """Seconds until a place that failed so many times running is asked again."""
 
 UNREACHED = "Check the address, its disk and its rights. Tickets go on; it gets the newest checkpoint when it answers."
-
-
-@dataclass
-class Standing:
-    """How it stands with one place. Times are Unix seconds; ``not_before`` is of the event loop's clock."""
-
-    name: str
-    size: int | None = None
-    answered_at: int | None = None
-    failing_since: int | None = None
-    error: str = ""
-    alarm: str = ""
-    failures: int = 0
-    not_before: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether it answered the last time, and fits."""
-        return not self.alarm and self.failing_since is None
-
-    def in_words(self) -> str:
-        """For people."""
-        if self.alarm:
-            return self.alarm
-        if self.failing_since is not None:
-            last = f"; it answered last on {at(self.answered_at)}" if self.answered_at is not None else ""
-            return f"{self.name} has not answered since {at(self.failing_since)}{last}: {self.error}."
-        return f"{self.name} holds the checkpoint of {self.size} leaves"
 
 
 class Publisher:
@@ -92,8 +66,17 @@ class Publisher:
         self._patience = patience
         self._clock = clock
         self._busy = asyncio.Lock()
+        self._asking = {witness.key: asyncio.Lock() for witness in witnesses}
+        self._keeping = asyncio.Lock()
         self._woken = asyncio.Event()
+        self._newest: dict[NoteKey, Checkpoint] = {}
+        """What each witness cosigned last."""
         self._cosigned: Checkpoint | None = None
+        """The one for proofs."""
+        self._written = ""
+        """What is in the file of it."""
+        self._taken = asyncio.Event()
+        """Set, and replaced, when there is another one for proofs."""
         self._asked = 0
         """The size for which witnesses were asked last."""
 
@@ -123,6 +106,7 @@ class Publisher:
                 raise TamperDetected(f"Of the file {self._kept}: {error.happened}", REMEDY) from None
             with suppress(ProofRefused):  # under a former key of the log nothing is proven any more
                 self._cosigned = read_checkpoint(note, self._log.key)
+                self._written = note
 
     def wake(self) -> None:
         """There is a newer checkpoint."""
@@ -138,34 +122,34 @@ class Publisher:
             with anyio.CancelScope(deadline=min(failing, default=math.inf)):
                 await self._woken.wait()
 
-    async def round(self, *, everybody: bool = False, patience: float | None = None) -> None:
+    async def round(self, *, everybody: bool = False) -> None:
         """Bring the newest checkpoint everywhere once; ``everybody``: also where it failed just now."""
         async with self._busy:
             checkpoint = self._log.checkpoint
             if checkpoint is None:
                 return
-            within = patience or self._patience
             now = anyio.current_time()
-            async with anyio.create_task_group() as group:
-                found: list[Checkpoint] = []
-                for witness, standing in self._witnesses:
-                    if everybody or (standing.not_before <= now and not self._has(witness.key, checkpoint)):
-                        work = _ask(witness, self._log, checkpoint, found)
-                        group.start_soon(self._attempt, standing, checkpoint.size, within, work)
-            self._asked = checkpoint.size
-            cosigned = self._merged(checkpoint, found)
-            await self._keep(cosigned)
+            due = [each for each in self._witnesses if everybody or each[1].not_before <= now]
+            await self._ask_all(checkpoint, due, again=everybody)
+            await self._asked_for(checkpoint)
+            cosigned = self._merged(checkpoint)
             async with anyio.create_task_group() as group:
                 for target, standing in self._targets:
                     if standing.not_before <= now or everybody:
                         work = self._bring(target, cosigned)
-                        group.start_soon(self._attempt, standing, checkpoint.size, within, work)
+                        group.start_soon(self._attempt, standing, checkpoint.size, work)
 
     async def proof(self, index: int) -> str:
         """The proof that a leaf is on the log, under a checkpoint with enough cosignatures where they can be had."""
         plain = await self._log.proof(index)
-        if self.witnesses and not self._covers(index) and self._asked <= index:
-            await self.round(everybody=True, patience=SHORT_PATIENCE)
+        checkpoint = self._log.checkpoint
+        if self.witnesses and checkpoint is not None and not self._covers(index) and self._asked <= index:
+            with anyio.move_on_after(SHORT_PATIENCE):
+                async with anyio.create_task_group() as group:
+                    group.start_soon(self._leave_when_covered, index, group.cancel_scope)
+                    await self._ask_all(checkpoint, self._witnesses)
+                    group.cancel_scope.cancel()
+            await self._asked_for(checkpoint)
         if self._cosigned is None or not self._covers(index):
             return plain
         return await self._log.proof_under(index, self._cosigned)
@@ -181,6 +165,11 @@ class Publisher:
             for each in self.standings
         ]  # fmt: skip
 
+    async def _leave_when_covered(self, index: int, scope: anyio.CancelScope) -> None:
+        while not self._covers(index):
+            await self._taken.wait()
+        scope.cancel()
+
     def _covers(self, index: int) -> bool:
         return self._cosigned is not None and self._cosigned.size > index
 
@@ -189,13 +178,15 @@ class Publisher:
 
     def _has(self, key: NoteKey, checkpoint: Checkpoint) -> bool:
         """Whether this very checkpoint was cosigned by the witness before."""
-        kept = self._cosigned
-        return kept is not None and kept.body == checkpoint.body and cosigned_at(kept, key) is not None
+        return any(
+            each is not None and each.body == checkpoint.body and cosigned_at(each, key) is not None
+            for each in (self._newest.get(key), self._cosigned)
+        )
 
-    def _merged(self, checkpoint: Checkpoint, cosigned: Sequence[Checkpoint]) -> Checkpoint:
+    def _merged(self, checkpoint: Checkpoint) -> Checkpoint:
         """One note with every cosignature on this checkpoint, in the order of the settings."""
         merged = checkpoint
-        sources = [*cosigned, self._cosigned] if self._cosigned else cosigned
+        sources = [*self._newest.values(), *([self._cosigned] if self._cosigned else [])]
         for key in self.witnesses:
             for each in sources:
                 if each.body == checkpoint.body and cosigned_at(each, key) is not None:
@@ -203,17 +194,51 @@ class Publisher:
                     break
         return merged
 
-    async def _keep(self, cosigned: Checkpoint) -> None:
-        """Keep it for proofs, unless it has too few cosignatures and the one before has more."""
-        count = self._count(cosigned)
-        if not count or (count < self._quorum and self._cosigned and self._count(self._cosigned) > count):
-            return
-        if self._cosigned is None or self._cosigned.note != cosigned.note:
-            self._cosigned = cosigned
+    async def _ask_all(
+        self, checkpoint: Checkpoint, witnesses: Sequence[tuple[Witness, Standing]], *, again: bool = False
+    ) -> None:
+        """Ask each when nobody else does; ``again``: also where it cosigned this very checkpoint before."""
+
+        async def ask(witness: Witness, standing: Standing) -> None:
+            async with self._asking[witness.key]:
+                if again or not self._has(witness.key, checkpoint):
+                    await self._attempt(standing, checkpoint.size, self._cosign(witness, checkpoint))
+
+        async with anyio.create_task_group() as group:
+            for witness, standing in witnesses:
+                group.start_soon(ask, witness, standing)
+
+    async def _cosign(self, witness: Witness, checkpoint: Checkpoint) -> None:
+        self._newest[witness.key] = await witness.cosign(self._log, checkpoint)
+        if self._count(merged := self._merged(checkpoint)) >= self._quorum:
+            self._take(merged)  # enough for proofs, whoever else is asked yet
+
+    async def _asked_for(self, checkpoint: Checkpoint) -> None:
+        """All were asked who could be: what they cosigned is kept, be it enough or not."""
+        self._asked = max(self._asked, checkpoint.size)
+        self._take(self._merged(checkpoint))
+        async with self._keeping:
+            kept = self._cosigned
+            if kept is None or kept.note == self._written:
+                return
             try:
-                await asyncio.to_thread(replace_durably, self._kept, cosigned.note.encode())
+                await asyncio.to_thread(replace_durably, self._kept, kept.note.encode())
             except OSError as error:
                 logger.error("The cosigned checkpoint %s cannot be written: %s", self._kept, error.strerror)
+            else:
+                self._written = kept.note
+
+    def _take(self, cosigned: Checkpoint) -> None:
+        """It is the one for proofs, if it has any cosignature, and the one before is not better."""
+        if self._count(cosigned) and (self._cosigned is None or self._rank(cosigned) >= self._rank(self._cosigned)):
+            self._cosigned = cosigned
+            self._taken.set()
+            self._taken = asyncio.Event()
+
+    def _rank(self, checkpoint: Checkpoint) -> tuple[int, int, int]:
+        """How good it is for proofs: enough cosignatures come first, then how new it is."""
+        count = self._count(checkpoint)
+        return min(count, self._quorum), checkpoint.size, count
 
     async def _bring(self, target: Target, cosigned: Checkpoint) -> None:
         held = await target.read()
@@ -221,12 +246,12 @@ class Publisher:
             await check_history(held, self._log, target.name)
         await target.write(cosigned.note, cosigned.size)
 
-    async def _attempt(self, standing: Standing, size: int, within: float, work: Awaitable[None]) -> None:
+    async def _attempt(self, standing: Standing, size: int, work: Awaitable[None]) -> None:
         """Do the work in time, and note how it went; a change is logged, not every try."""
         before = (standing.alarm, standing.failing_since is None)
         now = int(self._clock())
         try:
-            with anyio.fail_after(within):
+            with anyio.fail_after(self._patience):
                 await work
         except TamperDetected as error:
             standing.alarm, standing.error = error.happened, ""
@@ -234,7 +259,7 @@ class Publisher:
             if not isinstance(error, (OSError, CounterfoilError, ValueError)):
                 logger.exception("%s failed", standing.name)
             standing.failing_since = now if standing.failing_since is None else standing.failing_since
-            standing.error = _words(error, within)
+            standing.error = _words(error, self._patience)
         else:
             standing.alarm, standing.failing_since, standing.error, standing.failures = "", None, "", 0
             standing.size, standing.answered_at, standing.not_before = size, now, 0.0
@@ -244,10 +269,6 @@ class Publisher:
         if before != (standing.alarm, standing.failing_since is None):
             level = logging.INFO if standing.ok else logging.CRITICAL if standing.alarm else logging.ERROR
             logger.log(level, "%s", standing.in_words())
-
-
-async def _ask(witness: Witness, log: Sealed, checkpoint: Checkpoint, found: list[Checkpoint]) -> None:
-    found.append(await witness.cosign(log, checkpoint))
 
 
 def _words(error: Exception, within: float) -> str:

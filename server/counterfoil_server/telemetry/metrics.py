@@ -18,7 +18,8 @@ from counterfoil.errors import CounterfoilError
 from counterfoil.scopes import KINDS
 from counterfoil.tickets import STEPS
 from counterfoil_server.conversation import Conversation
-from counterfoil_server.publishing.publisher import Publisher, Standing
+from counterfoil_server.publishing.publisher import Publisher
+from counterfoil_server.publishing.standing import Standing
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer
 from counterfoil_server.store.statistics import BOUNDS, DECISIONS, OUTCOMES, UNDER_WAY, Figures, Spans

@@ -71,13 +71,15 @@ async def forked(folder: Path, copied: Path, leaves: int) -> None:
 
 @dataclass
 class Watcher:
-    """A witness that can be told to hang or to be gone. ``asked`` is set whenever it is asked."""
+    """A witness that can be told to hang, until it is ``released``, or to be gone. ``asked`` is set whenever it is
+    asked."""
 
     folder: Path
     log: NoteKey = SIGNER.key
     hangs: bool = False
     gone: bool = False
     asked: anyio.Event = field(default_factory=anyio.Event)
+    released: anyio.Event = field(default_factory=anyio.Event)
 
     def at(self) -> Witness:
         """As the log's owner knows it."""
@@ -90,7 +92,7 @@ class Watcher:
         async def entrance(scope: Scope, receive: Receive, send: Send) -> None:
             self.asked.set()
             if self.hangs:
-                await anyio.sleep_forever()
+                await self.released.wait()
             if self.gone:
                 await PlainTextResponse("down", 502)(scope, receive, send)
                 return
