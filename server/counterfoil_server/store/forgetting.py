@@ -10,9 +10,10 @@ stay until a day after their ticket has ended (:data:`RESTS`), which is longer t
 Turns are needed by nothing. What bars something, and the roster's records, are told to executors by their leaves, so
 those stay open.
 
-Rows are looked for by readers, a stretch at a time, and changed in small transactions that ask for the same
-again. SQLite overwrites what is deleted (``secure_delete``); :meth:`Forgetter.overwrite` then empties the write-ahead
-log, where older pages would still hold it.
+Rows are looked for by readers, a stretch at a time, and changed in small transactions that ask for the same again. Each
+kind has an index of the rows that still hold something, by age: a look reads those that are old enough, and nothing of
+what is gone or young. SQLite overwrites what is deleted (``secure_delete``); :meth:`Forgetter.overwrite` then empties
+the write-ahead log, where older pages would still hold it.
 """
 
 from __future__ import annotations
@@ -62,12 +63,17 @@ class Scope:
 
 @dataclass(frozen=True)
 class _Kind:
-    """Rows of ``table``, numbered by ``number``, with what is ``joined`` to them (the row is ``l``): the condition that
-    one may go, further ones where an account or a conversation is named, and the change that deletes what is
-    personal."""
+    """Rows of ``table``, numbered by ``number``, with what is ``joined`` to them (the row is ``l``): the ``index`` of
+    those that hold something personal (``held``) by their ``age``, which is old enough before the parameter ``end``;
+    the condition that one may go, further ones where an account or a conversation is named, and the change that deletes
+    what is personal."""
 
     table: str
     number: str
+    index: str
+    held: str
+    age: str
+    end: str
     joined: str
     condition: str
     of_account: str
@@ -80,7 +86,8 @@ class _Kind:
             for condition, name in ((self.of_account, scope.account), (self.of_conversation, scope.conversation))
             if name is not None
         ]
-        return " AND ".join([self.condition, *(f"({condition})" for condition in named)])
+        old = f"l.{self.held} AND l.{self.age} < :{self.end}"
+        return " AND ".join([old, self.condition, *(f"({condition})" for condition in named)])
 
 
 _TICKETS_OF = {
@@ -94,8 +101,12 @@ KINDS: dict[str, _Kind] = {
     "turns": _Kind(
         table="turn",
         number="number",
+        index="turn_by_age",
+        held="text IS NOT NULL",
+        age="recorded_at",
+        end="before",
         joined="",
-        condition="l.text IS NOT NULL AND l.recorded_at < :before",
+        condition="TRUE",
         of_account=f"l.conversation IN ({_TICKETS_OF['account'].format('conversation')})",
         of_conversation="l.conversation = :conversation",
         change="text = NULL, salt = NULL, deleted_at = :now",
@@ -103,8 +114,12 @@ KINDS: dict[str, _Kind] = {
     "openings": _Kind(
         table="leaf",
         number="number",
+        index="leaf_by_opening",
+        held="opening IS NOT NULL",
+        age="number",
+        end="until",
         joined=_JOINED,
-        condition=(f"l.opening IS NOT NULL AND l.number < :until AND l.event NOT IN {KEPT_OPEN} AND {_RESTED}"),
+        condition=f"l.event NOT IN {KEPT_OPEN} AND {_RESTED}",
         of_account=(
             f"{CONDITIONS['account']} OR {opened('conversation')} IN "
             f"({_TICKETS_OF['account'].format('conversation')} AND conversation IS NOT NULL)"
@@ -115,11 +130,12 @@ KINDS: dict[str, _Kind] = {
     "notices": _Kind(
         table="notice",
         number="id",
+        index="notice_by_age",
+        held="address <> ''",
+        age="created_at",
+        end="before",
         joined=_JOINED,
-        condition=(
-            "l.state IN ('sent', 'failed') AND l.address <> '' AND l.created_at < :before "
-            f"AND coalesce(l.counted_at, 0) <= :rested AND {_RESTED}"
-        ),
+        condition=f"l.state IN ('sent', 'failed') AND coalesce(l.counted_at, 0) <= :rested AND {_RESTED}",
         of_account=f"l.recipient = 'account:' || :account OR l.ticket IN ({_TICKETS_OF['account'].format('id')})",
         of_conversation=f"l.ticket IN ({_TICKETS_OF['conversation'].format('id')})",
         change=(
@@ -129,6 +145,12 @@ KINDS: dict[str, _Kind] = {
     ),
 }
 """What can be deleted, by the words in which an administrator names it."""
+
+
+_ROWS = (
+    "SELECT l.{found.number} FROM {found.table} l {found.joined} "
+    "WHERE l.{found.number} IN (SELECT value FROM json_each(:numbers)) AND {where}"
+)
 
 
 class Forgetter:
@@ -146,28 +168,27 @@ class Forgetter:
         """The numbers of the rows that may go, a stretch at a time."""
         found = KINDS[kind]
         parameters = await self._parameters(scope)
-        last = (await self._readers.query(f"SELECT max({found.number}) FROM {found.table}"))[0][0]  # noqa: S608
-        start = 0
-        while last is not None and start <= last:
-            stop = start + AT_ONCE * 4
-            numbers = [row[0] for row in await self._readers.query(
-                f"SELECT l.{found.number} FROM {found.table} l {found.joined} WHERE l.{found.number} >= :start "  # noqa: S608
-                f"AND l.{found.number} < :stop AND {found.where(scope)} ORDER BY 1",
-                parameters | {"start": start, "stop": stop},
-            )]  # fmt: skip
+        place = f"(l.{found.age}, l.{found.number})"
+        old = (
+            f"SELECT l.{found.age}, l.{found.number} FROM {found.table} l INDEXED BY {found.index} "  # noqa: S608
+            f"WHERE l.{found.held} AND l.{found.age} < :{found.end} AND {place} > (:age, :number) "
+            f"ORDER BY l.{found.age}, l.{found.number} LIMIT {AT_ONCE * 4}"
+        )
+        due = _ROWS.format(found=found, where=found.where(scope))
+        age = number = -1
+        while looked_at := await self._readers.query(old, parameters | {"age": age, "number": number}):
+            age, number = looked_at[-1]
+            among = json.dumps([row[1] for row in looked_at])
+            numbers = [row[0] for row in await self._readers.query(due, parameters | {"numbers": among})]
             for first in range(0, len(numbers), AT_ONCE):
                 yield numbers[first : first + AT_ONCE]
-            start = stop
 
     async def delete(self, kind: str, scope: Scope, numbers: list[int]) -> int:
         """Delete what is personal of these rows, of those that may still go; answers how many."""
         found = KINDS[kind]
         parameters = await self._parameters(scope) | {"numbers": json.dumps(numbers)}
-        sql = (
-            f"UPDATE {found.table} SET {found.change} WHERE {found.number} IN "  # noqa: S608 - constants
-            f"(SELECT l.{found.number} FROM {found.table} l {found.joined} "
-            f"WHERE l.{found.number} IN (SELECT value FROM json_each(:numbers)) AND {found.where(scope)})"
-        )
+        rows = _ROWS.format(found=found, where=found.where(scope))
+        sql = f"UPDATE {found.table} SET {found.change} WHERE {found.number} IN ({rows})"  # noqa: S608 - constants
 
         def change(transaction: Transaction) -> int:
             return transaction.change(sql, parameters | _times(transaction.now))

@@ -271,7 +271,14 @@ SIXTH = (
     "CREATE INDEX turn_by_leaf ON turn (leaf)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH)
+SEVENTH = (
+    # What is personal and still there, in the sequence in which it grows old.
+    "CREATE INDEX leaf_by_opening ON leaf (number) WHERE opening IS NOT NULL",
+    "CREATE INDEX turn_by_age ON turn (recorded_at) WHERE text IS NOT NULL",
+    "CREATE INDEX notice_by_age ON notice (created_at) WHERE address <> ''",
+)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 

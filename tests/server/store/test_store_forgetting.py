@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import sqlite3
 from contextlib import closing
@@ -16,7 +17,7 @@ from counterfoil.tickets import TERMINAL, State
 from counterfoil.turns import Limits, TurnDraft, turns_leaf
 from counterfoil_server.retention import Retention
 from counterfoil_server.store import SQLiteStore, forgetting
-from counterfoil_server.store.forgetting import AT_ONCE, Scope
+from counterfoil_server.store.forgetting import AT_ONCE, KINDS, Scope
 from server.store.world import DAY, HandClock, World, open_store, read
 
 MANY = Limits(per_call=10**6, per_conversation=10**6, characters=10**9, per_hour=10**6)
@@ -210,6 +211,44 @@ async def test_a_large_deletion_is_many_small_transactions_and_others_write_betw
     assert {turn.text for turn in await store.turns("cv_1")} == {None}
 
 
+async def fill(store: SQLiteStore, world: World, many: int) -> None:
+    """That many turns, leaves, and notices that were sent."""
+    await say(store, "cv_1", *map(str, range(many)))
+    await asyncio.gather(*(store.append_leaf(administered("event", number=number)) for number in range(many)))
+    await world.in_state(State.EXECUTED, notices=[TOLD] * many)
+    for notice in await store.lease_notices(limit=many, lease=60, cap=10**6, window=3600):
+        await store.settle_notice(notice.id, sent=True, error=None, next_try=None)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_an_idle_look_reads_nothing_of_what_is_gone_or_young(
+    store: SQLiteStore, world: World, clock: HandClock, kind: str
+) -> None:
+    async def look() -> int:
+        """Hundreds of steps of SQLite that a look takes."""
+        steps = 0
+
+        def step() -> int:
+            nonlocal steps
+            steps += 1
+            return 0
+
+        store._readers._far.set_progress_handler(step, 100)
+        found = await Retention(store).forget(kinds=[kind], before=store.now() - 30 * DAY)
+        store._readers._far.set_progress_handler(None, 100)
+        assert found["counts"] == {kind: 0}
+        return steps
+
+    await fill(store, world, 10)
+    few = await look()
+    await fill(store, world, 2500)
+    assert await look() <= few + 2
+    clock.time += 40 * DAY
+    done = await Retention(store).forget(kinds=[kind], before=store.now() - 30 * DAY)
+    assert done["counts"][kind] >= 2510
+    assert await look() <= few + 2
+
+
 async def test_a_run_that_was_cut_short_is_seen_and_can_go_on(
     store: SQLiteStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,8 +284,9 @@ async def test_the_file_of_an_earlier_version_gets_the_table(path: Path, clock: 
     async with open_store(path, clock) as store:
         await say(store, "cv_1", "a")
     with closing(sqlite3.connect(path)) as database:
-        database.execute("DROP TABLE turn")
-        database.execute("PRAGMA user_version = 5")
+        database.executescript(
+            "DROP TABLE turn; DROP INDEX leaf_by_opening; DROP INDEX notice_by_age; PRAGMA user_version = 5;"
+        )
     async with open_store(path, clock) as store:
         assert await store.turns("cv_1") == []
         await say(store, "cv_1", "b")
