@@ -222,7 +222,7 @@ def health(service: PaymentsService, *, named: bool) -> tuple[int, dict[str, Any
     heard_at, trouble = service.memory.heard_at(), service.feed.trouble
     stale = heard_at is None or abs(service.clock() - heard_at) > service.feed_life
     lies = trouble is not None and trouble.kind == "lies"
-    found = {
+    found: dict[str, Any] = {
         "runs": not stale and not lies,
         "heard_at": heard_at,
         "leaves": service.memory.position().size,

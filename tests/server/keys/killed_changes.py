@@ -25,7 +25,7 @@ from counterfoil_server.cli import log_key
 
 ROTATION, REPLACEMENT = "rotation", "replacement"
 
-Change = Callable[[], None]
+Change = Callable[[], object]
 Counts = Callable[[str, Path, object], bool]
 """Whether an operation counts, by its audit event, the path, and the mode of an ``open``."""
 
