@@ -35,7 +35,10 @@ SETTINGS: dict[str, str] = {
     "smtp.username": "Sign in under this name.",
     "smtp.password_env": "The environment variable that holds the password; it never stands in the file.",
     "smtp.tls": "`starttls` (port 587), `tls` from the first byte (port 465), or `none`.",
-    "feed.token_env": "The environment variable that holds the token with which they do, of at least 32 characters.",
+    "feed.token_env": "The environment variable that holds the token with which they do, of at least 32 characters. "
+    "Where `feed.executors` names others, it is looked for only if it is named as well.",
+    "feed.executors": "The same for each executor by itself: names (only for people), and environment variables. One "
+    "that asks too often keeps no other one waiting.",
     "keys.authority": "`files` in the state folder, `environment`, or `module:variable` for signers of your own "
     "(see [keys](../how-to/keys.md#where-the-authoritys-keys-are)).",
     "keys.authority_env": "With `environment`: the variable with the current key's PEM. The next key's has `_NEXT` "

@@ -367,7 +367,7 @@ def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
     if (feed := parts.configuration.settings.feed) is not None:
         from counterfoil_server import feed_endpoint  # most desks have no executor outside
 
-        routes.append(feed_endpoint.route(parts.authority, parts.store, parts.sealer, feed.token))
+        routes.append(feed_endpoint.route(parts.authority, parts.store, parts.sealer, feed.tokens))
     if demo is not None:
         from counterfoil_server.notices.mailbox_page import mailbox_routes  # a server that sends mail has no such page
 

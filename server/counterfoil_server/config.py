@@ -63,21 +63,38 @@ class SMTPSettings(_Section):
 
 
 class FeedSettings(_Section):
-    """That executors outside may follow the log, by a token from the environment variable named in ``token_env``."""
+    """That executors outside may follow the log: each of ``executors`` by the token from its environment variable; and
+    where there are none, or it is named, whoever has that from ``token_env``."""
 
     token_env: str = "COUNTERFOIL_FEED_TOKEN"
+    executors: dict[Name, Name] = Field(default_factory=dict)
 
     @property
-    def token(self) -> str:
-        """The token; raises :class:`SettingsError` if it is missing, can be guessed or cannot be sent."""
-        found = os.environ.get(self.token_env, "")
-        if TOKEN.fullmatch(found):
-            return found
-        wrong = "is not set" if not found else "holds no token of 32 letters, digits and signs or more"
-        raise SettingsError(
-            f"[feed] lets executors outside follow the log, but the environment variable {self.token_env} {wrong}.",
-            "Set it to 32 random bytes in hexadecimal, for one, and give executors the same; or remove [feed].",
-        )
+    def tokens(self) -> list[str]:
+        """The tokens; raises :class:`SettingsError` if one is missing, can be guessed or cannot be sent, or if two are
+        the same."""
+        shared = [self.token_env] if not self.executors or "token_env" in self.model_fields_set else []
+        found: dict[str, str] = {}
+        for variable in (*shared, *self.executors.values()):
+            token = _feed_token(variable)
+            if token in found:
+                raise SettingsError(
+                    f"[feed] has the same token in {found[token]} and in {variable}.",
+                    "Give each executor one of its own: who has the same also has the same places to wait in.",
+                )
+            found[token] = variable
+        return list(found)
+
+
+def _feed_token(variable: str) -> str:
+    found = os.environ.get(variable, "")
+    if TOKEN.fullmatch(found):
+        return found
+    wrong = "is not set" if not found else "holds no token of 32 letters, digits and signs or more"
+    raise SettingsError(
+        f"[feed] lets executors outside follow the log, but the environment variable {variable} {wrong}.",
+        "Set it to 32 random bytes in hexadecimal, for one, and give the executor the same; or remove [feed].",
+    )
 
 
 class TimesSettings(_Section):

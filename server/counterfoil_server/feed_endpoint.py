@@ -4,12 +4,14 @@ The protocol is written down in ``docs/spec/outside-executor.md``.
 
 Rules:
 
-* only who knows the feed's token reads it; without one in the settings there is no such address, nor is this loaded;
+* only who knows a token of the feed reads it; without one in the settings there is no such address, nor is this loaded;
 * what was committed before it was asked for is sealed before it is answered: a revocation that was answered is in the
   very next page. The signed time is that of before the sealing, so that it never says too much;
 * a page is answered whole or not at all, and never larger than a follower reads;
 * one page is made at a time, and after it none for some times as long as it took (:data:`REST`): whoever asks in a
-  loop, or with many calls at once, gets a share of this process and no more, and tickets do not wait for it.
+  loop, or with many calls at once, gets a share of this process and no more, and tickets do not wait for it;
+* each token has places of its own to wait in, and one call of it at most is among those whose turn comes: whoever fills
+  its places keeps nobody else out, and waits for itself.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import hmac
 import json
 import logging
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -39,7 +42,7 @@ PATH = "/feed"
 REST, LONGEST_REST = 4, 1.0
 """For each second of work on a page, seconds in which none is made; and the most of it."""
 WAITING = 16
-"""Calls that wait for their page at once; more are refused."""
+"""Calls by one token that wait for their page at once; more are refused."""
 READ_AT_ONCE = 100
 """Leaves read together: their openings, which most are read without, may be large."""
 ROOM = MAX_PAGE - 64 * 1024
@@ -53,10 +56,18 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass
+class Caller:
+    """Whoever has this token: how many calls of it wait, and which of them is next."""
+
+    token: bytes
+    waiting: int = 0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+@dataclass
 class Turns:
     """Whose turn it is to have a page made."""
 
-    waiting: int = 0
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     not_before: float = 0.0
     """By the event loop's clock."""
@@ -65,11 +76,11 @@ class Turns:
 class Feed:
     """The ASGI application of the address."""
 
-    def __init__(self, authority: Authority, store: SQLiteStore, sealer: Sealer, token: str) -> None:
+    def __init__(self, authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: Sequence[str]) -> None:
         self._authority = authority
         self._store = store
         self._sealer = sealer
-        self._token = token.encode()
+        self._callers = [Caller(token.encode()) for token in tokens]
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,31 +88,35 @@ class Feed:
         await (await self._answer(Request(scope, receive)))(scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
-        if not self._knows_token(request):
+        caller = self._caller(request)
+        if caller is None:
             return _refused(401, _unknown(), {"www-authenticate": 'Bearer realm="counterfoil feed"'})
         if request.method != "GET":
             return Response(status_code=405, headers=HEADERS | {"allow": "GET"})
         asked = request.query_params.getlist("first")
         if len(asked) != 1 or NUMBER.fullmatch(asked[0]) is None:
             return _refused(400, _not_a_number())
-        if self._turns.waiting >= WAITING:
+        if caller.waiting >= WAITING:
             return _refused(503, _busy(), {"retry-after": "1"})
-        self._turns.waiting += 1
+        caller.waiting += 1
         try:
-            body = await self._in_turn(int(asked[0]))
+            async with caller.lock:
+                body = await self._in_turn(int(asked[0]))
         except BadArguments as error:
             return _refused(400, error)
         except CounterfoilError as error:
             logger.error("The feed could not be answered: %s", error)
             return _refused(503, _not_now(), {"retry-after": "1"})
         finally:
-            self._turns.waiting -= 1
+            caller.waiting -= 1
         return Response(body, media_type="application/json", headers=HEADERS)
 
-    def _knows_token(self, request: Request) -> bool:
+    def _caller(self, request: Request) -> Caller | None:
+        """Whose token was presented; all are compared, whichever it is."""
         presented = [value for name, value in request.headers.raw if name == b"authorization"]
         scheme, _, token = presented[0].partition(b" ") if len(presented) == 1 else (b"", b"", b"")
-        return hmac.compare_digest(token, self._token) and scheme.lower() == b"bearer"
+        found = [caller for caller in self._callers if hmac.compare_digest(token, caller.token)]
+        return found[0] if found and scheme.lower() == b"bearer" else None
 
     async def _in_turn(self, first: int) -> bytes:
         turns, clock = self._turns, asyncio.get_running_loop().time
@@ -155,9 +170,9 @@ class Feed:
         return found
 
 
-def route(authority: Authority, store: SQLiteStore, sealer: Sealer, token: str) -> Route:
+def route(authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: Sequence[str]) -> Route:
     """Where it is served."""
-    return Route(PATH, Feed(authority, store, sealer, token))
+    return Route(PATH, Feed(authority, store, sealer, tokens))
 
 
 def _of_page(leaf: Leaf) -> BundledLeaf:
@@ -175,7 +190,7 @@ def _refused(status: int, error: CounterfoilError, headers: dict[str, str] | Non
 
 
 def _unknown() -> Unauthenticated:
-    return Unauthenticated(remedy="Send 'Authorization: Bearer <token>' with the token of the desk's [feed] settings.")
+    return Unauthenticated(remedy="Send 'Authorization: Bearer <token>' with a token of the desk's [feed] settings.")
 
 
 def _not_a_number() -> BadArguments:
@@ -197,4 +212,8 @@ def _not_now() -> StoreFailed:
 
 
 def _busy() -> StoreFailed:
-    return StoreFailed("Too many ask for the feed at once.", "Ask again in a second, and not twice at once.")
+    return StoreFailed(
+        f"{WAITING} calls with this token wait for the feed already.",
+        "Ask again in a second, and not twice at once. If other executors have the same token, give each one of its own"
+        " in [feed.executors] of the desk's settings.",
+    )

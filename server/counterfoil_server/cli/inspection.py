@@ -191,7 +191,7 @@ def _feed(configuration: Configuration) -> Iterator[Check]:
     """Whether the server would start with the feed, where the settings ask for one."""
     feed = configuration.settings.feed
     if feed is not None:
-        yield attempt("feed", lambda: feed.token, "executors outside may follow the log, by a token")[1]
+        yield attempt("feed", lambda: feed.tokens, "executors outside may follow the log, by a token")[1]
 
 
 def _public(configuration: Configuration) -> Check:

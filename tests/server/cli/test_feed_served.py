@@ -37,6 +37,20 @@ async def test_who_follows_a_served_desk_hears_at_once_what_an_administrator_bar
         assert not follower.memory.barred(["everything"])
 
 
+async def test_each_executor_follows_by_a_token_of_its_own(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    office.settings("[feed.executors]", 'payments = "PAYMENTS"', 'shipping = "SHIPPING"')
+    tokens = {"PAYMENTS": TOKEN, "SHIPPING": TOKEN[::-1]}
+    for name, token in tokens.items():
+        monkeypatch.setenv(name, token)
+    monkeypatch.setenv("COUNTERFOIL_FEED_TOKEN", "z" * 32)  # not asked for here
+    with office.running("serve", "--no-notices") as served:
+        follower = Follower.of(served.ready["serving"]["listening"], office.json("prove", "--trust"))
+        for token, status in ((TOKEN, 200), (TOKEN[::-1], 200), ("z" * 32, 401)):
+            assert (await follower.ask(authorization=f"Bearer {token}")).status_code == status
+    refused = office.run("serve", "--no-notices", "--json", SHIPPING=TOKEN)
+    assert "the same token in PAYMENTS and in SHIPPING" in refused.error["happened"]
+
+
 def test_a_feed_without_a_token_is_refused_at_start(following: Office) -> None:
     refused = following.run("serve", "--no-notices", "--json", COUNTERFOIL_FEED_TOKEN="short")
     assert (refused.code, refused.error["code"]) == (2, "settings_error")

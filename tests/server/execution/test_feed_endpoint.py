@@ -12,13 +12,15 @@ from typing import Any
 import httpx2
 import pytest
 
-from counterfoil.errors import StoreFailed
+from counterfoil.errors import SettingsError, StoreFailed
 from counterfoil.feed import LEAVES_A_PAGE, MAX_PAGE, FeedPage, write_page
 from counterfoil.log import LeafDraft
 from counterfoil.testing import OpenDesk, open_desk
 from counterfoil_server import feed_endpoint
 from counterfoil_server.app import application
+from counterfoil_server.config import FeedSettings
 from server.execution.follower import TOKEN, Follower
+from server.publishing.world import until
 from server.testing.gym import POLICY, Gym, gym_desk
 
 pytestmark = pytest.mark.anyio
@@ -238,12 +240,46 @@ async def test_many_who_ask_at_once_are_answered_in_turn_or_refused_in_words(
         done |= more
     for call in done:
         assert call.result().status_code == 503
-        assert "Too many" in call.result().json()["error"]["happened"]
+        error = call.result().json()["error"]
+        assert "calls with this token wait for the feed already" in error["happened"]
+        assert "[feed.executors]" in error["remedy"]
     held.set()
     for answer in await asyncio.gather(*waiting):
         assert answer.status_code == 200
     assert most == 1
     assert (await follower.ask()).status_code == 200
+
+
+async def test_one_executor_that_fills_its_places_keeps_no_other_one_out(
+    desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = "the-token-of-another-executor-0123456789"
+    feed = feed_endpoint.Feed(desk.parts.authority, desk.parts.store, desk.parts.sealer, [TOKEN, other])
+    made, held = list[str](), threading.Event()
+
+    def held_up(*what: Any, **how: Any) -> bytes:
+        held.wait(30)
+        return write_page(*what, **how)
+
+    monkeypatch.setattr(feed_endpoint, "write_page", held_up)
+    monkeypatch.setattr(feed_endpoint, "REST", 0)
+
+    async def ask(token: str) -> int:
+        headers = {"authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(transport=httpx2.ASGITransport(feed), base_url=desk.url, headers=headers) as http:
+            answer = await http.get("/feed?first=0")
+        if answer.status_code == 200:
+            made.append(token)
+        return answer.status_code
+
+    greedy = [asyncio.create_task(ask(TOKEN)) for _ in range(feed_endpoint.WAITING + 1)]
+    [refused], waiting = await asyncio.wait(greedy, return_when=asyncio.FIRST_COMPLETED)
+    assert refused.result() == 503
+    modest = [asyncio.create_task(ask(other)) for _ in range(2)]
+    await until(lambda: [caller.waiting for caller in feed._callers] == [feed_endpoint.WAITING, 2])
+    held.set()
+    assert await asyncio.gather(*waiting, *modest) == [200] * (feed_endpoint.WAITING + 2)
+    assert made[:4].count(other) == 2, "it waits for one page of the other's before each of its own, and not for all"
 
 
 async def test_after_a_page_there_is_a_rest_before_the_next(
@@ -288,6 +324,19 @@ async def test_without_settings_there_is_no_such_address(tmp_path: Path) -> None
     assert answer.status_code == 404
 
 
+async def test_two_executors_have_no_token_in_common(desk: OpenDesk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANOTHER", TOKEN)
+    both = FeedSettings(token_env="A_FEED_TOKEN", executors={"payments": "ANOTHER"})
+    with pytest.raises(SettingsError, match="the same token in A_FEED_TOKEN and in ANOTHER"):
+        assert both.tokens
+    assert FeedSettings(executors={"payments": "ANOTHER"}).tokens == [TOKEN]
+    monkeypatch.setenv("ANOTHER", "y" * 32)
+    assert both.tokens == [TOKEN, "y" * 32]
+    monkeypatch.delenv("ANOTHER")
+    with pytest.raises(SettingsError, match="ANOTHER is not set"):
+        assert both.tokens
+
+
 @pytest.mark.parametrize(
     ("token", "why"),
     [
@@ -299,8 +348,6 @@ async def test_without_settings_there_is_no_such_address(tmp_path: Path) -> None
 async def test_a_server_does_not_start_with_a_feed_that_anybody_could_read(
     desk: OpenDesk, monkeypatch: pytest.MonkeyPatch, token: str | None, why: str
 ) -> None:
-    from counterfoil.errors import SettingsError
-
     monkeypatch.delenv("A_FEED_TOKEN")
     if token is not None:
         monkeypatch.setenv("A_FEED_TOKEN", token)
@@ -310,7 +357,7 @@ async def test_a_server_does_not_start_with_a_feed_that_anybody_could_read(
 
 async def test_a_log_that_was_never_sealed_has_no_page(desk: OpenDesk, follower: Follower) -> None:
     desk.parts.sealer.checkpoint = None
-    feed = feed_endpoint.Feed(desk.parts.authority, desk.parts.store, desk.parts.sealer, TOKEN)
+    feed = feed_endpoint.Feed(desk.parts.authority, desk.parts.store, desk.parts.sealer, [TOKEN])
 
     async def nothing() -> None:
         pass
