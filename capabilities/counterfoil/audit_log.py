@@ -67,4 +67,4 @@ def _witnessed(under: Sequence[Checkpoint], trust: Trust, report: Report) -> Non
         if len(seen) < trust.quorum:
             report.fail(f"{what} only {who}{names}; you ask for {trust.quorum}.")
         else:
-            report.hold(f"{what} {who}{names}.")
+            report.hold(f"{what} {who}{names}{'' if trust.quorum else '; you ask for none'}.")

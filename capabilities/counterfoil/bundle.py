@@ -23,7 +23,7 @@ from pydantic import Field, ValidationError
 from counterfoil import tokens
 from counterfoil.assertions import RelyingParty
 from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.checkpoints import WITNESS, FormerKey, NoteKey
+from counterfoil.checkpoints import LOG, WITNESS, FormerKey, NoteKey
 from counterfoil.errors import BadJSON, EvidenceRefused, KeyFileError
 from counterfoil.keys import Signer, VerificationKey
 from counterfoil.roster import LastRecord, RosterTrust
@@ -227,7 +227,7 @@ class Trust:
             log=_log_key(file.log_key) if file.log_key is not None else None,
             witnesses=_witnesses(file),
             quorum=file.quorum,
-            former=tuple(FormerKey(_log_key(each.key), each.size) for each in file.former_log_keys),
+            former=_former(file),
         )
 
 
@@ -247,9 +247,20 @@ def _replaced(file: TrustFile) -> dict[str, LastRecord]:
 
 def _log_key(text: str) -> NoteKey:
     try:
-        return NoteKey.from_text(text)
+        key = NoteKey.from_text(text)
     except KeyFileError:
         raise EvidenceRefused("The log's key in the trust file cannot be read.") from None
+    if key.kind != LOG:
+        raise EvidenceRefused("The log's key in the trust file is not one that signs checkpoints.")
+    return key
+
+
+def _former(file: TrustFile) -> tuple[FormerKey, ...]:
+    found = tuple(FormerKey(_log_key(each.key), each.size) for each in file.former_log_keys)
+    keys = [each.key.public for each in found] + ([_log_key(file.log_key).public] if file.log_key is not None else [])
+    if len(set(keys)) != len(keys):  # with two sizes the larger one would count, with none all of it
+        raise EvidenceRefused("The trust file names a key of the log twice.")
+    return found
 
 
 def _witnesses(file: TrustFile) -> tuple[NoteKey, ...]:
@@ -261,6 +272,8 @@ def _witnesses(file: TrustFile) -> tuple[NoteKey, ...]:
         raise EvidenceRefused("The key of a witness in the trust file is not one that cosigns.")
     if len({key.public for key in found}) != len(found):
         raise EvidenceRefused("The trust file names a witness twice.")
+    if file.log_key is not None and _log_key(file.log_key).public in {key.public for key in found}:
+        raise EvidenceRefused("The trust file names the log as its own witness.")
     if file.quorum > len(found) or (found and file.log_key is None):
         raise EvidenceRefused("The trust file asks for more witnesses than it names, or names them without a log.")
     return found
@@ -278,7 +291,7 @@ def _read(model: type[File], body: bytes, most: int, name: str) -> File:
         raise EvidenceRefused(f"The {name} cannot be read: {error.happened}") from None
     if not isinstance(value, dict) or value.get("format") != model.model_fields["format"].default:
         raise EvidenceRefused(f"This is no {name} of Counterfoil.")
-    if value.get("v") != 1:
+    if value.get("v") != 1 or type(value["v"]) is not int:  # true equals 1
         raise EvidenceRefused(f"This {name} is of another version.", "Verify it with a newer Counterfoil.")
     try:
         return model.model_validate_json(body)

@@ -55,6 +55,7 @@ def opened(settings: Settings, folder: Path, clock: Callable[[], float]) -> Iter
         try:
             tickets = ledger.Ledger(books, trust.issuer)
             memory = heard.FeedMemory(books, trust.issuer)
+            heard.check_pinned(books, trust.roster.minimum_version)
             business = refunds.Refunds(payments, {name: each.cents for name, each in settings.limits.items()})
             _check_not_rolled_back(tickets, business)
             yield PaymentsService(

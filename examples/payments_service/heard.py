@@ -26,7 +26,24 @@ CREATE TABLE IF NOT EXISTS log (
     one INTEGER PRIMARY KEY CHECK (one = 1), issuer TEXT NOT NULL, position TEXT NOT NULL,
     heard_at INTEGER, roster_records INTEGER NOT NULL, roster_head TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS pinned (one INTEGER PRIMARY KEY CHECK (one = 1), roster_version INTEGER NOT NULL) STRICT;
 """
+
+
+def check_pinned(database: Database, roster_version: int) -> None:
+    """Remember the newest trust file that was used; raises :class:`StartRefused` for an older one, which may trust what
+    the newer one trusts no longer."""
+    with database.transaction() as rows:
+        (newest,) = rows.execute(
+            "INSERT INTO pinned VALUES (1, ?) ON CONFLICT DO UPDATE"
+            " SET roster_version = max(roster_version, excluded.roster_version) RETURNING roster_version",
+            (roster_version,),
+        ).fetchone()
+    if roster_version < newest:
+        raise StartRefused(
+            f"The trust file is older than one that was used here before: it pins {roster_version} records of the"
+            f" roster, and that one {newest}. On the desk, run 'counterfoil prove --trust', and bring what it writes."
+        )
 
 
 class FeedMemory:

@@ -55,7 +55,7 @@ async function checkWitnesses(under, { witnesses, quorum }, report) {
     if (seen.length < quorum) {
       report.add("fails", "witnesses", `${what} only ${who}${names}; you ask for ${quorum}.`);
     } else {
-      report.add("holds", "witnesses", `${what} ${who}${names}.`);
+      report.add("holds", "witnesses", `${what} ${who}${names}${quorum > 0 ? "" : "; you ask for none"}.`);
     }
   }
 }

@@ -33,16 +33,27 @@ export async function readTrust(bytes) {
     replaced,
     rosterVersion: file.roster_version,
     authorityKeys: await keysOf(file.authority_keys),
-    log: file.log_key === null ? null : await readNoteKey(file.log_key),
+    log: file.log_key === null ? null : await logKey(file.log_key),
     witnesses: await witnessesOf(file),
     quorum: file.quorum ?? 0,
-    former: await Promise.all((file.former_log_keys ?? []).map(formerKey)),
+    former: await formerKeys(file),
   };
 }
 
-/** A key that the log had before, and the size up to which its checkpoints count. */
-async function formerKey({ key, size }) {
-  return { key: await readNoteKey(key), size: BigInt(size) };
+async function logKey(text) {
+  const key = await readNoteKey(text);
+  if (key.kind === WITNESS) refuse("trust", "The log's key in the trust file is not one that signs checkpoints.");
+  return key;
+}
+
+/** The keys that the log had before, each with the size up to which its checkpoints count. */
+async function formerKeys({ former_log_keys: former = [], log_key: log }) {
+  const keys = await Promise.all(former.map(({ key }) => logKey(key)));
+  const all = log === null ? keys : [...keys, await logKey(log)];
+  if (new Set(all.map((key) => b64(key.public))).size !== all.length) {
+    refuse("trust", "The trust file names a key of the log twice.");
+  }
+  return former.map(({ size }, index) => ({ key: keys[index], size: BigInt(size) }));
 }
 
 async function witnessesOf({ witnesses = [], quorum = 0, log_key: log }) {
@@ -52,6 +63,10 @@ async function witnessesOf({ witnesses = [], quorum = 0, log_key: log }) {
   }
   if (new Set(keys.map((key) => b64(key.public))).size !== keys.length) {
     refuse("trust", "The trust file names a witness twice.");
+  }
+  const own = log === null ? null : b64((await logKey(log)).public);
+  if (keys.some((key) => b64(key.public) === own)) {
+    refuse("trust", "The trust file names the log as its own witness.");
   }
   if (quorum > keys.length || (keys.length > 0 && log === null)) {
     refuse("trust", "The trust file asks for more witnesses than it names, or names them without a log.");

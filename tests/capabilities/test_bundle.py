@@ -19,7 +19,7 @@ from counterfoil.assertions import RelyingParty
 from counterfoil.audit import verify_bundle
 from counterfoil.bundle import BUNDLE_TYPE, MAX_BUNDLE, MAX_TRUST, Attestation, Bundle, Trust
 from counterfoil.canonical import canonical, parse_strict
-from counterfoil.checkpoints import LOG, WITNESS, NoteSigner
+from counterfoil.checkpoints import LOG, WITNESS, NoteKey, NoteSigner
 from counterfoil.errors import EvidenceRefused
 from counterfoil.keys import SigningKey
 from counterfoil.tokens import ORDER_TYPE, sign
@@ -287,6 +287,17 @@ def test_a_trust_file_may_name_former_keys_of_the_log() -> None:
         {"former_log_keys": [{"key": SEALS, "size": -1}]},
         {"former_log_keys": [{"key": SEALS}]},
         {"former_log_keys": [{"key": SEALS, "size": 1}] * 101},
+        {"former_log_keys": [{"key": SEALS, "size": 1}, {"key": SEALS, "size": 9}]},
+        {"former_log_keys": [{"key": LOG_SIGNER.key.to_text(), "size": 1}], "log_key": LOG_SIGNER.key.to_text()},
+        {"former_log_keys": [{"key": WATCHER.key.to_text(), "size": 1}]},
+        {"log_key": WATCHER.key.to_text()},
+        {
+            "log_key": LOG_SIGNER.key.to_text(),
+            "witnesses": [NoteKey("self.example", WITNESS, LOG_SIGNER.key.public).to_text()],
+            "quorum": 1,
+        },
+        {"v": True},
+        {"v": 2},
         {"more": 1},
     ],
 )
@@ -307,3 +318,20 @@ def test_a_private_key_is_nothing_to_hand_around() -> None:
 def test_what_is_no_trust_file_is_refused(body: bytes) -> None:
     with pytest.raises(EvidenceRefused):
         Trust.from_bytes(body)
+
+
+def test_no_member_of_a_trust_file_counts_twice_and_an_older_program_does_not_guess_at_a_newer_one() -> None:
+    text = shop_day().trust_file.rstrip()
+    for member in (b'"quorum":0', b'"roster_version":0', b'"witnesses":[]', b'"log_key":null', b'"v":1'):
+        with pytest.raises(EvidenceRefused, match="twice"):
+            Trust.from_bytes(text[:-1] + b"," + member + b"}")
+    with pytest.raises(EvidenceRefused, match="another version") as refused:
+        Trust.from_bytes(text.replace(b'"v":1', b'"v":2'))
+    assert "newer Counterfoil" in refused.value.remedy
+
+
+def test_where_the_trust_file_asks_for_no_witness_the_report_says_so() -> None:
+    value: Any = parse_strict(shop_day().trust_file)
+    trust = Trust.from_bytes(canonical(value | {"witnesses": [WATCHER.key.to_text()]}))  # an older file says no quorum
+    report = verify_bundle(shop_day().bundles[NAME], trust)
+    assert any("by 0 of the 1 witnesses that you trust; you ask for none" in line for line in report.of("holds"))

@@ -11,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from conformance.node import answers, run_node
 from conformance.random_changes import changed_at_random
 from counterfoil.audit import verify_bundle
 from counterfoil.bundle import MAX_BUNDLE, Trust
+from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
+from counterfoil.checkpoints import WITNESS as COSIGNS
 from counterfoil.errors import EvidenceRefused
 from counterfoil.keys import VerificationKey
 from server.cli.office import Office, Program
@@ -117,6 +120,8 @@ KEY = TRUST["roster_keys"][0]
 LAST = {"version": 3, "digest": "x"}
 KEY_ID = VerificationKey.from_jwk(KEY).id
 WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnesses"][0]
+FORMER = {"key": NoteSigner.of("desk.example/log", LOG, Ed25519PrivateKey.generate()).key.to_text(), "size": 1}
+LOG_AS_WITNESS = NoteKey("self.example", COSIGNS, NoteKey.from_text(TRUST["log_key"]).public).to_text()
 
 
 @pytest.mark.parametrize(
@@ -129,6 +134,9 @@ WITNESS = json.loads((FOLDER / "trust-two-witnesses.json").read_bytes())["witnes
         {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
         {"witnesses": [TRUST["log_key"]]}, {"witnesses": [WITNESS[:-1]]}, {"witnesses": [WITNESS], "quorum": 2},
         {"former_log_keys": [{"key": TRUST["log_key"], "size": -1}]}, {"former_log_keys": [{"key": TRUST["log_key"]}]},
+        {"v": True}, {"log_key": WITNESS}, {"former_log_keys": [{"key": WITNESS, "size": 1}]},
+        {"former_log_keys": [{"key": TRUST["log_key"], "size": 1}]},
+        {"former_log_keys": [FORMER, FORMER | {"size": 9}]}, {"witnesses": [LOG_AS_WITNESS], "quorum": 1},
         {"former_log_keys": [{"key": "x", "size": 1}]}, {"former_log_keys": None},
         {"replaced": {"another": LAST}}, {"replaced": {KEY_ID: LAST | {"version": -1}}}, {"replaced": None},
         {"replaced": {KEY_ID: LAST | {"more": 1}}}, {"replaced": {KEY_ID: {"version": 1}}}, {"replaced": []},

@@ -133,6 +133,41 @@ async def test_the_ledger_of_another_authority_is_refused(bureau: Bureau) -> Non
     await refuses_to_start(bureau, "belongs to another authority")
 
 
+async def test_an_older_trust_file_than_was_used_before_is_refused(bureau: Bureau) -> None:
+    records = len(bureau.workshop.office.records)
+    bureau.write(roster=bureau.workshop.office.trust(minimum_version=records))
+    async with bureau.serving():
+        pass
+    bureau.write(roster=bureau.workshop.office.trust(minimum_version=records - 1))
+    await refuses_to_start(bureau, f"it pins {records - 1} records of the roster, and that one {records}")
+    await refuses_to_start(bureau, "counterfoil prove --trust")
+    bureau.write(roster=bureau.workshop.office.trust(minimum_version=records))
+    async with bureau.serving() as service:
+        assert (await service.present((await bureau.ordered())[1])).state == (200, "executed")
+
+
+async def test_a_key_that_was_heard_to_be_stopped_stays_so_whatever_trust_file_is_there(bureau: Bureau) -> None:
+    """The old file, in which it is trusted, is back; and the feed is signed by the key that came after it."""
+    workshop = bureau.workshop
+    _, order = await bureau.ordered()
+    old = workshop.authority.keys.current.id
+    bureau.write()
+
+    async def kept(_: object) -> None:
+        pass
+
+    await workshop.authority.rotate_keys(kept)
+    await workshop.authority.suspend(f"key:{old}", "stolen")
+    async with bureau.serving():
+        pass  # it hears of it, and of nothing else later
+    bureau.write()
+    async with bureau.serving() as service:
+        answer = await service.present(order)
+        assert answer.state == (200, "not_executed")
+        assert "signature or form is not valid" in answer.reason
+    assert bureau.refunded == []
+
+
 async def refuses_to_start(bureau: Bureau, why: str) -> None:
     before = len(bureau.log)
     process = bureau.launched()
