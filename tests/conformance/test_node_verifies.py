@@ -134,7 +134,7 @@ LOG_AS_WITNESS = NoteKey("self.example", COSIGNS, NoteKey.from_text(TRUST["log_k
         {"witnesses": [WITNESS], "log_key": None}, {"witnesses": [WITNESS, WITNESS]}, {"quorum": 1}, {"quorum": -1},
         {"witnesses": [TRUST["log_key"]]}, {"witnesses": [WITNESS[:-1]]}, {"witnesses": [WITNESS], "quorum": 2},
         {"former_log_keys": [{"key": TRUST["log_key"], "size": -1}]}, {"former_log_keys": [{"key": TRUST["log_key"]}]},
-        {"v": True}, {"log_key": WITNESS}, {"former_log_keys": [{"key": WITNESS, "size": 1}]},
+        {"log_key": WITNESS}, {"former_log_keys": [{"key": WITNESS, "size": 1}]},
         {"former_log_keys": [{"key": TRUST["log_key"], "size": 1}]},
         {"former_log_keys": [FORMER, FORMER | {"size": 9}]}, {"witnesses": [LOG_AS_WITNESS], "quorum": 1},
         {"former_log_keys": [{"key": "x", "size": 1}]}, {"former_log_keys": None},
