@@ -28,6 +28,7 @@ from counterfoil.policy import policy_digest
 
 TRUSTED = (
     "That each invitation reached the person it names: whoever opened it first is that person here.",
+    "That each passkey in this bundle is the first of its invitation: executors compare it with the log.",
     "That the page showed what was signed: passkeys show nothing, the desk's own page does.",
     "That the person read it, understood it, and was not pressed.",
     "That the times are right: they are those of the desk's clock, and of nobody else's.",

@@ -29,7 +29,7 @@ from counterfoil.canonical import b64, canonical, digest, parse_strict, unb64
 from counterfoil.checkpoints import read_checkpoint
 from counterfoil.errors import BadJSON, EvidenceRefused, FeedRefused, ProofRefused
 from counterfoil.keys import Signer
-from counterfoil.leaves import ROSTER
+from counterfoil.leaves import ENROL, ROSTER, enrolment_in, tells_of_enrolment
 from counterfoil.scopes import is_final
 from counterfoil.signing import SIGNING_TIME
 from counterfoil.tickets import STOPS, Event
@@ -44,9 +44,9 @@ MAX_PAGE = 4 << 20
 """Bytes of a page that is read."""
 
 REVOKE_SCOPE, SUSPEND, RESUME = "revoke_scope", "suspend", "resume"
-OPENED = frozenset({Event.REDEEM.value, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER})
-"""Leaves that come with their opening: which request was redeemed, what is barred, which record the roster got. The
-others say enough closed."""
+OPENED = frozenset({Event.REDEEM.value, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER, ENROL})
+"""Leaves that come with their opening: which request was redeemed, what is barred, which record or which enrolment the
+roster got. The others say enough closed."""
 NOTHING_HAPPENS = frozenset({*(event.value for event in STOPS), "report_not_executed", "find_not_executed"})
 """After one of these events a ticket's effect never starts."""
 
@@ -120,7 +120,7 @@ class Position:
 class Heard:
     """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed, ``at`` (Unix
     seconds); ``scope``: what was barred or opened again, None where the leaf bars nothing; ``record``: the digest of
-    the roster's record."""
+    the roster's record; ``enrolled``: what :func:`leaves.enrolment_in` says."""
 
     index: int
     event: str
@@ -128,6 +128,7 @@ class Heard:
     envelope: str | None = None
     scope: str | None = None
     record: str | None = None
+    enrolled: tuple[str, str] | None = None
     at: int = 0
 
 
@@ -162,6 +163,10 @@ class Memory(Protocol):
 
     def roster_head(self) -> str:
         """``record`` of the last of them; empty where it did not say, or before the first."""
+
+    def enrolled(self, invitation: str) -> str | None:
+        """What the first ``enrolled`` that was heard with this in its first place has in its second; None where none
+        was. The first counts, for good."""
 
 
 def read_page(
@@ -280,12 +285,19 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
     if leaf.opening is None:
         if is_bar(body.event):
             raise FeedRefused(f"Leaf {index} of the feed bars something, but does not open.")
+        if tells_of_enrolment(body.event, body.groups):
+            raise FeedRefused(f"Leaf {index} of the feed tells of an enrolment, but does not open.")
         # Deleted after its time: what it would have allowed is then never allowed.
         return Heard(index, body.event, body.ticket)
     try:
         values = open_leaf(body, leaf.opening)
     except EvidenceRefused as error:
         raise FeedRefused(f"A leaf of the feed does not open. {error.happened}") from None
+    if body.event == ENROL:
+        told = enrolment_in(values)
+        if told is None and tells_of_enrolment(body.event, body.groups):
+            raise FeedRefused(f"Leaf {index} of the feed does not say its enrolment.")
+        return Heard(index, body.event, body.ticket, enrolled=told)
     name = {Event.REDEEM.value: "envelope", ROSTER: "record"}.get(body.event, "scope")
     value = values.get(name)
     if not isinstance(value, str):
@@ -293,4 +305,5 @@ def _heard(leaf: BundledLeaf, index: int) -> Heard:
     if body.event == REVOKE_SCOPE and not is_final(value):
         # It ended what was open then, each by a leaf of its own, and bars nothing that comes.
         return Heard(index, body.event, body.ticket)
-    return Heard(index, body.event, body.ticket, **{name: value}, at=body.at)
+    said: dict[str, Any] = {name: value}
+    return Heard(index, body.event, body.ticket, at=body.at, **said)

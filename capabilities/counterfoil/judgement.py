@@ -18,6 +18,7 @@ from counterfoil.asking import Question
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.desk import Desk
 from counterfoil.display import display, display_digest
+from counterfoil.enrolments import EnrolmentsTold
 from counterfoil.errors import (
     ASK_AGAIN,
     BadJSON,
@@ -101,6 +102,7 @@ class Judge:
         self._log_key = log_key
         self._roster: tuple[str, Roster] | None = None
         self._told: tuple[tuple[int, int], Roster] | None = None
+        self._enrolments = EnrolmentsTold(store, log_key)
         self.grants = Grants(self)
 
     def believing(self, outcome_of: OutcomeOf) -> Judge:
@@ -117,14 +119,21 @@ class Judge:
         return replace(self._trust, minimum_version=max(self._trust.minimum_version, seen))
 
     async def roster(self) -> Roster:
-        """The verified roster; verified again whenever a stored byte of it changed."""
+        """The verified roster, whose enrolments are those that the log tells of; verified again whenever a stored byte
+        of it changed."""
         records, enrolments = await self.store.roster()
         # With their lengths, so that no two ways to cut the same text are taken for each other.
         stored = "".join(f"{len(each)}:{each}" for each in (*records, *enrolments))
         fingerprint = digest("counterfoil-roster", f"{len(records)}:{stored}".encode())
         if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
-            self._roster = (fingerprint, verify_roster(records, enrolments, self.trust))
+            roster = verify_roster(records, enrolments, self.trust)
+            roster.check_enrolled((await self._enrolments.told()).get)
+            self._roster = (fingerprint, roster)
         return self._roster[1]
+
+    async def is_spent(self, invitation: str) -> bool:
+        """Whether the log tells that a passkey was enrolled with the invitation (its digest)."""
+        return invitation in await self._enrolments.told()
 
     async def roster_to_tell(self) -> Roster:
         """The roster as it was last verified, unless it has grown since: good enough to know who is told, no more."""

@@ -6,14 +6,19 @@ and the ticket's id.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from counterfoil.canonical import parse_strict
+from counterfoil.errors import TamperDetected
 from counterfoil.log import Leaf, LeafDraft, opens
 from counterfoil.tickets import Event
 
 ROSTER = "roster"
 """The event of a record that was appended to the roster: there are as many such leaves as records."""
+
+ENROL = "enrol"
+"""The event of a passkey's enrolment. Of one invitation the first such leaf counts (:func:`enrolment_told`)."""
 
 KEYS = "keys"
 """The event of a change of the authority's ring; it names the keys of the new one."""
@@ -60,6 +65,48 @@ def minted(ticket: str, capability: str, key: str) -> LeafDraft:
 def administered(event: str, **groups: Any) -> LeafDraft:
     """Something that concerns no single ticket: revoke, suspend, resume, principals, the roster, keys."""
     return LeafDraft(event, None, groups)
+
+
+def enrolled(person: str, credential: str, invitation: str, enrolment: str) -> LeafDraft:
+    """A passkey joined the roster; ``invitation`` and ``enrolment`` are the digests of both texts, signatures and all.
+
+    Leaves of earlier versions have neither.
+    """
+    groups = {"person": person, "credential": credential, "invitation": invitation, "enrolment": enrolment}
+    return administered(ENROL, **groups)
+
+
+def enrolled_before(credential: str) -> str:
+    """What stands for the invitation where a leaf of an earlier version tells of a passkey alone."""
+    return f"credential:{credential}"
+
+
+def tells_of_enrolment(event: str, names: Collection[str]) -> bool:
+    """Whether a leaf of this event with groups of these ``names`` tells which enrolment it is of, and not only, as in
+    earlier versions, which passkey. Such openings are never deleted: what is hidden so would let a later enrolment pass
+    for the first."""
+    return event == ENROL and "enrolment" in names
+
+
+def enrolment_in(groups: Mapping[str, Any]) -> tuple[str, str] | None:
+    """The digests of invitation and enrolment that an opened leaf of an enrolment names; of one of an earlier version
+    :func:`enrolled_before` and nothing; None where it does not say."""
+    if "enrolment" not in groups:
+        credential = groups.get("credential")
+        return (enrolled_before(credential), "") if isinstance(credential, str) else None
+    invitation, enrolment = groups.get("invitation"), groups["enrolment"]
+    return (invitation, enrolment) if isinstance(invitation, str) and isinstance(enrolment, str) else None
+
+
+def enrolment_told(digests: Mapping[str, str], opening: bytes | None) -> tuple[str, str] | None:
+    """What a leaf of an enrolment tells that has these ``digests`` by group: :func:`enrolment_in` of its opening, None
+    where that is gone from a leaf of an earlier version. Raises :class:`TamperDetected` where it does not open."""
+    if opening is None and not tells_of_enrolment(ENROL, digests):
+        return None
+    if opening is None or not opens(opening, digests):
+        raise TamperDetected("A leaf that tells of an enrolment does not open.")
+    value = parse_strict(opening)
+    return enrolment_in(value["groups"] if isinstance(value, dict) else {})
 
 
 def record_told(leaf: Leaf) -> str:

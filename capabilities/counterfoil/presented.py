@@ -10,7 +10,7 @@ this sequence, each refusing with words of its own:
 3. the log tells of this ticket's redemption with this very envelope, and when; of no refusal of it; and nothing that it
    depends on is barred;
 4. the roster, signed by the pinned key, as long as the trust file says, and with the very records that the log tells
-   of (T49);
+   of; each passkey of those who signed is the first that the log tells was enrolled with its invitation (T49);
 5. what the pages showed says what the envelope says, and the people's signatures over both meet what the envelope
    requires (``proof.py``);
 6. and they reach the executor's own floor for the operation, whatever the authority's policy says.
@@ -161,6 +161,7 @@ class OrderVerifier:
             known = _KnownRoster(records, verify_roster(records.records, records.enrolments, self._trust.roster))
             self._known = known
         known.roster.check_told(self._memory.roster_records(), self._memory.roster_head())
+        known.roster.check_enrolled(self._memory.enrolled)
         return known.roster
 
 

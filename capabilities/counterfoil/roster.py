@@ -16,7 +16,7 @@ mints, the executor before it runs):
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
@@ -31,6 +31,7 @@ from counterfoil.canonical import b64, canonical, digest, parse_strict, pre_auth
 from counterfoil.delegates import Delegate, Delegates, Delegation
 from counterfoil.errors import BadJSON, RosterRefused, StatementRefused
 from counterfoil.keys import SigningKey, VerificationKey
+from counterfoil.leaves import enrolled_before
 from counterfoil.statements import ENROL_NAMESPACE, Assertion, challenge
 from counterfoil.values import Frozen, Version
 
@@ -130,6 +131,10 @@ class Credential:
     public_key: bytes
     backup_eligible: bool
     ended: bool
+    invitation: str = ""
+    """The digest of the invitation with which it was enrolled."""
+    enrolment: str = ""
+    """The digest of the signed enrolment."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +205,27 @@ class Roster:
                 "Restore the roster. If the log's opening of it was deleted, append another record.",
             )
 
+    def check_enrolled(self, told: Callable[[str], str | None]) -> None:
+        """Raise :class:`RosterRefused` unless every passkey that can sign was enrolled as the log tells: ``told``
+        answers the digest of the enrolment it told of first, for an invitation's digest; None where it told of none.
+
+        Whoever knows an invitation's secret can sign another enrolment for it, also after the first one. What the log
+        tells of and is not here is not missed: it signs nothing.
+        """
+        for known in self.credentials.values():
+            first = told(known.invitation)
+            if self.signer(known.id) is None or first == known.enrolment:
+                continue
+            if first is None and told(enrolled_before(known.id)) is not None:
+                continue
+            raise RosterRefused(
+                f"The passkey {known.id} of {known.person} is not the one that the log tells was enrolled first with"
+                " its invitation."
+                if first is not None
+                else f"The log does not tell that the passkey {known.id} of {known.person} was enrolled.",
+                f"Restore the roster. If that is lost, end {known.person} with 'counterfoil people disable'.",
+            )
+
     def holders(self, account: str) -> list[Person]:
         """The people who hold the account now."""
         return self._by_account.get(account, [])
@@ -232,6 +258,11 @@ class Roster:
 def record_digest(text: str) -> str:
     """The digest by which the next record and enrolments name a signed record."""
     return digest("counterfoil-roster-record", text.encode())
+
+
+def enrolment_digest(text: str) -> str:
+    """The digest by which the log names a signed enrolment."""
+    return digest("counterfoil-signed-enrolment", text.encode())
 
 
 def sign_record(key: SigningKey, record: Invitation | End | Delegation) -> str:
@@ -367,6 +398,8 @@ def _verified_enrolments(
             unb64(enrolment.public_key),
             enrolment.backup_eligible,
             ("credential", enrolment.credential) in ended,
+            enrolment.invitation,
+            enrolment_digest(text),
         )
     return credentials
 

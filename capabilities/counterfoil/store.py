@@ -418,6 +418,9 @@ class Store(Protocol):
     async def leaves(self, *, after: int = -1, ticket: str | None = None, limit: int = 1000) -> list[Leaf]:
         """In order."""
 
+    async def enrolment_leaves(self, *, after: int = -1) -> list[tuple[Leaf, bytes]]:
+        """All leaves that are filed as enrolments, in order, each with the MAC before it."""
+
     async def setting(self, name: str) -> str | None:
         """A value pinned with :meth:`put_setting`."""
 

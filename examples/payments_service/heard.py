@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS redeemed (
     ticket TEXT PRIMARY KEY, envelope TEXT NOT NULL, at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS scope (name TEXT PRIMARY KEY, barred INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS enrolled (invitation TEXT PRIMARY KEY, enrolment TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS log (
     one INTEGER PRIMARY KEY CHECK (one = 1), issuer TEXT NOT NULL, position TEXT NOT NULL,
     heard_at INTEGER, roster_records INTEGER NOT NULL, roster_head TEXT NOT NULL
@@ -84,6 +85,10 @@ class FeedMemory:
                     if each.scope is not None
                 ],
             )
+            rows.executemany(
+                "INSERT INTO enrolled VALUES (?, ?) ON CONFLICT DO NOTHING",  # the first counts
+                [each.enrolled for each in reading.heard if each.enrolled is not None],
+            )
             rows.execute(
                 "UPDATE log SET position = ?, heard_at = coalesce(?, heard_at), roster_records = roster_records + ?,"
                 " roster_head = coalesce(?, roster_head)",
@@ -126,6 +131,10 @@ class FeedMemory:
     def roster_head(self) -> str:
         row = self._database.row("SELECT roster_head FROM log")
         return row[0] if row else ""
+
+    def enrolled(self, invitation: str) -> str | None:
+        row = self._database.row("SELECT enrolment FROM enrolled WHERE invitation = ?", (invitation,))
+        return row[0] if row else None
 
 
 def _of(reading: Reading, events: Collection[str]) -> list[tuple[str]]:

@@ -59,6 +59,8 @@ export class Feed {
   rosterRecords = 0;
   /** The digest of the last record of the roster that the log tells of; empty where it does not say. */
   rosterHead = "";
+  /** By invitation: the enrolment that the log told of first, both as digests. */
+  enrolled = new Map();
   position = new Position();
   #newest = -Infinity;
   #forGood = new Set();
@@ -90,6 +92,8 @@ export class Feed {
     if (event === "roster") {
       this.rosterRecords += 1;
       this.rosterHead = told ?? "";
+    } else if (event === "enrol" && told !== null && !this.enrolled.has(told[0])) {
+      this.enrolled.set(...told);
     } else if (event === "redeem" && ticket !== null && told !== null && !this.redeemed.has(ticket)) {
       this.redeemed.set(ticket, [told, at]);
     } else if (event === "resume" && !this.#forGood.has(told)) {
@@ -122,13 +126,17 @@ async function statedAt({ statement, checkpoint }, { authorityKeys, issuer }) {
   return stated.iat;
 }
 
-/** What one leaf tells. `told`: the envelope, scope or record in its opening, null where there is nothing to open. */
+/**
+ * What one leaf tells. `told`: the envelope, scope or record in its opening, or invitation and enrolment; null where
+ * there is nothing to open.
+ */
 async function readLeaf({ body: text, opening }, index) {
   const body = parseCanonical(text, `Leaf ${index} of the feed`);
   if (!shapes.leafBody(body)) refuse("form", `Leaf ${index} of the feed has other members than it can have.`);
   const { event, ticket, at } = body;
   if (body.n !== index) refuse("index", `Leaf ${index} of the feed is not the one that follows.`);
   const leaf = { event, ticket, at, told: null };
+  if (event === "enrol") return { ...leaf, told: await readEnrolment(body, opening, index) };
   if (!Object.hasOwn(SAYS, event)) return leaf;
   if (opening === null) {
     if (BARS.has(event)) refuse("opening", `Leaf ${index} of the feed bars something, but does not open.`);
@@ -137,6 +145,21 @@ async function readLeaf({ body: text, opening }, index) {
   const told = (await openLeaf(body, opening))[SAYS[event]];
   if (!shapes.text(told)) refuse("group", `Leaf ${index} of the feed does not say its ${SAYS[event]}.`);
   return { ...leaf, told };
+}
+
+/** The digests of an invitation and of the enrolment made with it; of an earlier version, what stands for them. */
+async function readEnrolment(body, opening, index) {
+  const isEarlier = !Object.hasOwn(body.groups, "enrolment");
+  if (opening === null) {
+    if (!isEarlier) refuse("opening", `Leaf ${index} of the feed tells of an enrolment, but does not open.`);
+    return null;
+  }
+  const { credential, invitation, enrolment } = await openLeaf(body, opening);
+  if (isEarlier) return shapes.text(credential) ? [`credential:${credential}`, ""] : null;
+  if (!shapes.text(invitation) || !shapes.text(enrolment)) {
+    refuse("group", `Leaf ${index} of the feed does not say its enrolment.`);
+  }
+  return [invitation, enrolment];
 }
 
 function hashesOf({ consistency }) {

@@ -37,6 +37,7 @@ export async function verifyPresented(bytes, { trust, executor, floors, memory, 
     const last = await recordDigest(presented.roster.records[memory.rosterRecords - 1]);
     if (last !== memory.rosterHead) refuse("version", "A record of the roster is not the one that the log tells of.");
   }
+  checkEnrolled(roster, memory.enrolled);
   const displays = await shown(presented.displays, envelope);
   const about = { envelope, envelopeText: presented.envelope, displays, roster, trust };
   const proven = await verifyEvidence(presented.statements, claims.redeemed_at, about);
@@ -46,6 +47,15 @@ export async function verifyPresented(bytes, { trust, executor, floors, memory, 
   const floor = Object.hasOwn(floors, envelope.operation) ? floors[envelope.operation] : [];
   if (!met(floor, proven.reached)) refuse("floor", "This executor does not run it, or asks for more than people signed.");
   return { claims, envelope, ...proven };
+}
+
+/** Whoever knows an invitation's secret can sign another enrolment for it: the first that the log tells of counts. */
+function checkEnrolled({ people, credentials }, enrolled) {
+  for (const { id, person, ended, invitation, enrolment } of credentials.values()) {
+    if (ended || people.get(person).ended || enrolled.get(invitation) === enrolment) continue;
+    if (!enrolled.has(invitation) && enrolled.has(`credential:${id}`)) continue;
+    refuse("enrolled", `The passkey ${id} is not the one that the log tells was enrolled first with its invitation.`);
+  }
 }
 
 function readPresented(bytes) {

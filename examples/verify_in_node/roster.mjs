@@ -53,6 +53,8 @@ export async function verifyRoster({ records, enrolments }, trust) {
       publicKey: unb64(enrolment.public_key),
       backupEligible: enrolment.backup_eligible,
       ended: ended.has(`credential ${enrolment.credential}`),
+      invitation: enrolment.invitation,
+      enrolment: await digest("counterfoil-signed-enrolment", text),
     });
   }
   return { version: records.length, people, credentials, times };

@@ -45,10 +45,10 @@ const verifiers = {
 
   async presented(given, trust) {
     const { heard_at: heardAt, stopped, redeemed, barred, roster_records: rosterRecords } = given.memory;
-    const { roster_head: rosterHead } = given.memory;
+    const { roster_head: rosterHead, enrolled } = given.memory;
     const memory = {
       heardAt, stopped: new Set(stopped), redeemed: new Map(Object.entries(redeemed)), barred: new Set(barred),
-      rosterRecords, rosterHead,
+      rosterRecords, rosterHead, enrolled: new Map(Object.entries(enrolled)),
     };
     const { claims, people, reached } = await verifyPresented(utf8(given.presented), { ...given, trust, memory });
     return { ticket: claims.ticket, people, reached };
@@ -60,7 +60,7 @@ const verifiers = {
     return {
       heard_at: feed.heardAt, size: feed.position.size, root: b64(await feed.position.root()),
       stopped: [...feed.stopped].sort(), redeemed: Object.fromEntries(feed.redeemed), barred: [...feed.barred].sort(),
-      roster_records: feed.rosterRecords, roster_head: feed.rosterHead,
+      roster_records: feed.rosterRecords, roster_head: feed.rosterHead, enrolled: Object.fromEntries(feed.enrolled),
     };
   },
 

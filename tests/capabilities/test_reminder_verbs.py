@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from capabilities.world import Passkey, World, roster_leaf
+from capabilities.world import Passkey, World, join, roster_leaf
 from counterfoil.canonical import b64
 from counterfoil.errors import UnknownTicket, WrongState
-from counterfoil.leaves import administered
 from counterfoil.recipients import APPROVE
 from counterfoil.reminder_verbs import ASKED_AT_ONCE
 from counterfoil.scopes import pair
@@ -108,7 +107,5 @@ async def test_somebody_without_a_passkey_is_not_asked_again(world: World) -> No
     assert "fia" not in await reminded(world, ticket)
     invitation, passkey = world.office.records[-1], Passkey(b64(b"passkey of fia"))
     signed = world.office.enrol(invitation, "fia", passkey)
-    await world.store.add_enrolment(
-        signed.to_text(), invitation=signed.enrolment.invitation, credential=passkey.credential, leaf=administered("e")
-    )
+    await join(world.store, signed.to_text())
     assert "fia" in await reminded(world, ticket)

@@ -26,7 +26,7 @@ from counterfoil.display import display, display_digest
 from counterfoil.evidence import SignedStatement, code_digest
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import ROSTER, administered
+from counterfoil.leaves import ROSTER, administered, enrolled
 from counterfoil.log import LeafDraft
 from counterfoil.policy import Policy
 from counterfoil.roster import (
@@ -37,6 +37,7 @@ from counterfoil.roster import (
     Roster,
     RosterTrust,
     SignedEnrolment,
+    enrolment_digest,
     record_digest,
     secret_key_of,
     sign_record,
@@ -197,10 +198,7 @@ class Office:
         for version, record in enumerate(self.records, start=1):
             await store.add_roster_record(record, version=version, leaf=roster_leaf(record))
         for text in self.enrolments:
-            enrolment = SignedEnrolment.model_validate_json(text).enrolment
-            await store.add_enrolment(
-                text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=administered("enrol")
-            )
+            await join(store, text)
 
     def trust(self, minimum_version: int = 0) -> RosterTrust:
         """What a verifier of this office's records brings itself."""
@@ -586,3 +584,17 @@ async def open_world(
         keys = KeyRing(SigningKey.generate(), SigningKey.generate())
         authority = make_authority(desk, Policy.load(policy, desk), store, office, keys, caps, client_isolation)
         yield World(folder / "counterfoil.db", shop, desk, clock, store, authority, office, passkeys)
+
+
+async def join(store: SQLiteStore, text: str) -> None:
+    """Store a signed enrolment with its leaf, as the enrolment page does."""
+    enrolment = SignedEnrolment.model_validate_json(text).enrolment
+    await store.add_enrolment(
+        text, invitation=enrolment.invitation, credential=enrolment.credential, leaf=enrolment_leaf(text)
+    )
+
+
+def enrolment_leaf(text: str) -> LeafDraft:
+    """The leaf of a signed enrolment."""
+    enrolment = SignedEnrolment.model_validate_json(text).enrolment
+    return enrolled(enrolment.person, enrolment.credential, enrolment.invitation, enrolment_digest(text))

@@ -261,6 +261,12 @@ EDITS = (
         _sql("DELETE FROM roster_record WHERE version > 1", "DELETE FROM enrolment WHERE number > 1"),
         dict.fromkeys(("doctor", "redemption", "executor", "auditor"), FEWER),
     ),
+    Edit(
+        "the leaf of an enrolment no longer opens",
+        _sql("UPDATE leaf SET opening = NULL WHERE number = (SELECT min(number) FROM leaf WHERE event = 'enrol')"),
+        dict.fromkeys(("doctor", "redemption", "executor"), "tells of an enrolment does not open"),
+        under_way=False,
+    ),
     Edit("a row of the executor's ledger is gone", _sql("DELETE FROM effect", file="ledger.db"), {"executor": LOST}),
     Edit(
         "the executor's ledger is gone",

@@ -681,7 +681,8 @@ REMOVALS = (
         "spent and unknown invitations are answered alike",
         (
             VERIFICATION + "enrolment.py",
-            "            if invitation.secret_key != opened or known in spent:\n                continue\n",
+            "            if invitation.secret_key != opened or known in spent"
+            " or await self._parts.judge.is_spent(known):\n                continue\n",
             "            if invitation.secret_key != opened:\n                continue\n"
             "            if known in spent:\n"
             "                raise LinkRefused('This invitation was used.', 'Ask for another.')\n",
@@ -722,7 +723,11 @@ REMOVALS = (
         "T35",
         "an invitation serves once",
         # Four layers: the page, the roster's verification, and the table's two ways of saying it.
-        (VERIFICATION + "enrolment.py", "!= opened or known in spent:", "!= opened:"),
+        (
+            VERIFICATION + "enrolment.py",
+            "!= opened or known in spent or await self._parts.judge.is_spent(known):",
+            "!= opened:",
+        ),
         (CORE + "roster.py", "if invitation is None or enrolment.invitation in spent or", "if invitation is None or"),
         (STORE + "schema.py", "        invitation TEXT NOT NULL UNIQUE,\n", "        invitation TEXT NOT NULL,\n"),
     ),
@@ -1098,6 +1103,42 @@ REMOVALS = (
         "an executor outside has a floor of its own",
         (CORE + "presented.py", "        if met(floor, proven.reached) is None:\n", "        if False:\n"),
         tests="the_floor",
+    ),
+    removal(
+        "T49",
+        "the authority compares enrolments with the log",
+        (
+            CORE + "judgement.py",
+            "            roster.check_enrolled((await self._enrolments.told()).get)\n",
+            "",
+        ),
+        tests="an_enrolment",
+    ),
+    removal(
+        "T49",
+        "the executor compares enrolments with what it heard first",
+        (
+            EXECUTION + "executor.py",
+            "            roster.check_enrolled((await asyncio.to_thread(self.ledger.enrolled)).get)\n",
+            "",
+        ),
+        tests="an_executor_remembers",
+    ),
+    removal(
+        "T49",
+        "an executor outside compares enrolments with what it heard first",
+        (CORE + "presented.py", "        known.roster.check_enrolled(self._memory.enrolled)\n", ""),
+        tests="an_enrolment_in_the_place_of_the_first_is_refused_outside",
+    ),
+    removal(
+        "T49",
+        "a leaf of an enrolment opens",
+        (
+            CORE + "leaves.py",
+            "    if opening is None or not opens(opening, digests):\n        raise",
+            "    if opening is None:\n        return None\n    if not opens(opening, digests):\n        raise",
+        ),
+        tests="a_leaf_of_an_enrolment",
     ),
     removal(
         "T49",

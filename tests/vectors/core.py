@@ -101,6 +101,10 @@ class Remembered:
     def roster_head(self) -> str:
         return str(self.told["roster_head"])
 
+    def enrolled(self, invitation: str) -> str | None:
+        found: str | None = self.told["enrolled"].get(invitation)
+        return found
+
 
 def _presented(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     floors = {name: [Rung.model_validate(rung) for rung in rungs] for name, rungs in given["floors"].items()}
@@ -260,6 +264,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "user_present": ("Nobody was present",),
     "user_verified": ("did not verify its user",),
     "backup": ("not of the kind that was enrolled", "is not properly signed"),
+    "enrolled": ("enrolled first with its invitation", "The log does not tell that the passkey"),
     "version": ("records; at least", "lacks records that the log tells of", "not the one that the log tells of"),
     "replaced": ("by a roster key that was replaced", "not the one at which a roster key was replaced"),
     "chain": ("does not follow the one before it",),
@@ -269,7 +274,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "invitation": ("has no invitation of its own",),
     "enrolment": ("does not fit its invitation",),
     "secret": ("is not properly signed",),
-    "opening": ("belongs to another leaf", "bars something, but does not open"),
+    "opening": (
+        "belongs to another leaf", "bars something, but does not open", "tells of an enrolment, but does not open",
+    ),
     "index": ("names no leaf of its tree", "is not the one that follows"),
     "path": ("does not lead from the leaf", "longer than its tree"),
     "log": ("is of the log", "names no log"),

@@ -19,8 +19,8 @@ STATED = START + 500
 
 
 def followed_log() -> SeededLog:
-    """What an executor outside hears: two records of the roster, tickets that were redeemed and stopped, scopes that
-    were barred, and leaves that tell it nothing. 21 leaves, no power of two."""
+    """What an executor outside hears: two records of the roster and enrolments, tickets that were redeemed and
+    stopped, scopes that were barred, and leaves that tell it nothing. 24 leaves, no power of two."""
     return SeededLog([*_followed().leaves])
 
 
@@ -48,6 +48,9 @@ def _followed() -> SeededLog:
     log.add("cancel", "cf_5", START + 90)
     log.add("expire", "cf_6", START + 91)
     log.add("find_not_executed", "cf_7", START + 92, outcome={"reason": "Nothing came."})
+    log.add("enrol", None, START + 93, person="ann", credential="a", invitation="invitation one", enrolment="enrolment")
+    log.add("enrol", None, START + 94, person="ann", credential="b", invitation="invitation one", enrolment="another")
+    log.add("enrol", None, START + 95, person="fay", credential="c")
     return log
 
 
@@ -57,6 +60,7 @@ FOLLOWED: JSONObject = {
     "barred": ["operation:refund", "person:eve"],
     "roster_records": 2,
     "roster_head": "record two",
+    "enrolled": {"invitation one": "enrolment", "credential:c": ""},
 }
 """What was heard, when all of it was."""
 

@@ -40,6 +40,7 @@ def _kept(readings: list[Reading], issuer: str) -> JSONObject:
                 "barred": sorted(name for (name,) in database.rows("SELECT name FROM scope WHERE barred")),
                 "roster_records": memory.roster_records(),
                 "roster_head": memory.roster_head(),
+                "enrolled": dict(database.rows("SELECT invitation, enrolment FROM enrolled")),
             }
         finally:
             database.close()

@@ -18,7 +18,9 @@ from vectors.make_log import SeededLog
 from vectors.make_tokens import header_of, last_bit_flipped, raw_token
 from vectors.vector import JSONObject, Vector, accepted, refused
 
-NOTHING: JSONObject = {"stopped": [], "redeemed": {}, "barred": [], "roster_records": 0, "roster_head": ""}
+NOTHING: JSONObject = {
+    "stopped": [], "redeemed": {}, "barred": [], "roster_records": 0, "roster_head": "", "enrolled": {},
+}  # fmt: skip
 
 
 def vector(
@@ -46,7 +48,7 @@ def _honest() -> list[Vector]:
     end = len(log.leaves)
     early: JSONObject = {
         "stopped": [], "redeemed": {"cf_1": ["digest one", START + 21]}, "barred": [], "roster_records": 1,
-        "roster_head": "record one",
+        "roster_head": "record one", "enrolled": {},
     }  # fmt: skip
     cosigned = whole["checkpoint"] + cosign(WITNESSES[0], read_checkpoint(whole["checkpoint"], LOG_SIGNER.key), START)
     # An opening where none has to be.
@@ -105,6 +107,9 @@ def _half_deleted() -> list[Vector]:
         ever.add("revoke_scope", None, START + 5, scope=f"{kind}:x")
     ever.add("revoke_scope", None, START + 5, scope="everything")
     for_good = ["capability:x", "conversation:x", "key:x", "principal:agent", "ticket:x"]
+    mute, old = SeededLog(), SeededLog()
+    mute.add("enrol", None, START, person="ann", credential="a", enrolment="enrolment")
+    old.add("enrol", None, START, person="ann")
     twice = SeededLog()
     twice.add("redeem", "cf_1", START, capability="one", envelope="digest")
     twice.add("redeem", "cf_1", START + 1, capability="two", envelope="another")
@@ -117,6 +122,13 @@ def _half_deleted() -> list[Vector]:
             "account:A-1", "operation:refund", "person:eve"]), closed(11)),
         vector("a record whose opening is deleted", "the last one says nothing", heard(log, roster_head=""),
                closed(15)),
+        vector("an enrolment whose opening is deleted", "another could pass for the first", refused("opening"),
+               closed(21)),
+        vector("an enrolment of an earlier version whose opening is deleted", "it tells nothing", heard(log, enrolled={
+            "invitation one": "enrolment"}), closed(23)),
+        vector("an enrolment that does not say its invitation", "the log's key lies", refused("group"), page(mute)),
+        vector("enrolments of an earlier version that name no passkey", "they tell nothing", heard(old, **NOTHING),
+               page(old)),
         vector("an earlier record whose opening is deleted", "the last one counts", heard(log), closed(0)),
         vector("revoked for good, and resumed", "no later leaf opens it", heard(ever, **NOTHING | {
             "barred": for_good}), page(ever)),
@@ -250,5 +262,5 @@ def _checkpoints() -> list[Vector]:
                page(log, size=3, statement=statement(honest, key=STRANGER))),
         vector("by a key of the authority, over a log of its own", "one key alone does not make a log",
                refused("signature"), page(log, signer=STRANGE_LOG, statement=statement(
-                   sign_checkpoint(STRANGE_LOG, 21, log.tree().root()), key=AUTHORITY))),
+                   sign_checkpoint(STRANGE_LOG, len(log.leaves), log.tree().root()), key=AUTHORITY))),
     ]  # fmt: skip

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from counterfoil.canonical import canonical
-from counterfoil.roster import record_digest
+from counterfoil.leaves import enrolled_before
+from counterfoil.roster import enrolment_digest, record_digest
 from counterfoil.rungs import Rung
 from counterfoil.statements import HOLDER
 from counterfoil.tickets import Envelope, envelope_digest
@@ -41,9 +42,13 @@ def presented_vectors() -> list[Vector]:
     named = envelope_digest(request.to_bytes())
     honest = presented(request)
     records = honest["roster"]["records"]
+    texts = honest["roster"]["enrolments"]
+    invited = [json.loads(text)["enrolment"]["invitation"] for text in texts]
+    enrolled = dict(zip(invited, map(enrolment_digest, texts), strict=True))
+    alone = {enrolled_before(json.loads(text)["enrolment"]["credential"]): "" for text in texts}
     heard = {
         "heard_at": NOW, "stopped": [], "redeemed": {"cf_1": [named, REDEEMED]}, "barred": [],
-        "roster_records": len(records), "roster_head": record_digest(records[-1]),
+        "roster_records": len(records), "roster_head": record_digest(records[-1]), "enrolled": enrolled,
     }  # fmt: skip
     enough = accepted(ticket="cf_1", people=["ann", "fay"], reached=reached("passkey", {"finance": 1}, True, 50))
 
@@ -107,6 +112,13 @@ def presented_vectors() -> list[Vector]:
                redeemed={"cf_1": [named, REDEEMED - 1]}),
         vector("a record that was exchanged", "the log tells which records there are", refused("version"),
                roster_head=record_digest(records[0])),
+        vector("an enrolment in the place of the first", "the log tells which was the first", refused("enrolled"),
+               enrolled=enrolled | {invited[0]: enrolment_digest("{}")}),
+        vector("an enrolment that the log does not tell of", "each has a leaf", refused("enrolled"),
+               enrolled={name: told for name, told in enrolled.items() if name != invited[0]}),
+        vector("enrolments of an earlier version", "their leaves name the passkey alone", enough, enrolled=alone),
+        vector("an enrolment in the place of the first, whose passkey was told of alone", "the invitation counts",
+               refused("enrolled"), enrolled=alone | {invited[0]: enrolment_digest("{}")}),
         vector("stopped", "the log tells of a refusal, or that nothing was done", refused("stopped"), stopped=["cf_1"]),
         vector("by a key that is barred", "a key that was stolen is revoked", refused("key"),
                barred=[f"key:{AUTHORITY.id}"]),

@@ -39,7 +39,7 @@ from counterfoil.scopes import scopes_of
 from counterfoil.store import Store
 from counterfoil.tickets import Envelope, Event, State, Ticket
 from counterfoil.values import Account, Execution, Facts, NotExecuted, Receipt
-from counterfoil_server.execution.ledger import Effect, Ledger
+from counterfoil_server.execution.ledger import OTHER_LOG, Effect, Ledger
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ class Executor:
         self._report = report
         self._proof = proof
         self._sealed_by = sealed_by
+        self._examined: Roster | None = None
         self._running: set[str] = set()
         self._starting = asyncio.Lock()
         """Held from counting until the start is counted: two orders must not pass one limit together (T45)."""
@@ -223,7 +224,7 @@ class Executor:
         if index >= 0:
             last = await self.store.leaves(after=index - 1, limit=1)
             if not last or last[0].index != index or last[0].mac != mac:
-                raise TamperDetected("The log is older than, or different from, what the executor has seen of it.")
+                raise TamperDetected(OTHER_LOG)
         while leaves := await self.store.leaves(after=index, limit=LEAVES_AT_ONCE):
             for leaf in leaves:
                 if leaf.index != index + 1 or leaf.values["n"] != leaf.index:
@@ -231,14 +232,21 @@ class Executor:
                 check_link(leaf, mac, self._log_key)
                 index, mac = leaf.index, leaf.mac
             await asyncio.to_thread(self.ledger.follow, leaves)
+        if self.ledger.reads_again:
+            raise TamperDetected(OTHER_LOG)
 
     async def examine(self) -> Roster:
-        """The roster, with every record that the log tells of; raises :class:`TamperDetected`, RosterRefused."""
+        """The roster, with every record that the log tells of, and of each invitation the enrolment that it told of
+        first; raises :class:`TamperDetected`, RosterRefused."""
         await self.follow_log()
         roster = await self.judge.roster()
         if roster.version < await asyncio.to_thread(self.ledger.roster_version):
             raise RosterRefused("The roster lacks records that the log tells of.")
         roster.check_told(*await asyncio.to_thread(self.ledger.roster_told))
+        if roster is not self._examined:
+            await self.follow_log()  # the roster was read after the log, and may have an enrolment of in between
+            roster.check_enrolled((await asyncio.to_thread(self.ledger.enrolled)).get)
+            self._examined = roster  # what was told first stays so
         await asyncio.to_thread(self.ledger.saw_roster, roster.version)
         return roster
 

@@ -9,8 +9,8 @@ evidence (T42, T47, T50):
 * the feed remembers every ticket that the log said was stopped or not executed, and where in the log it has read to, so
   that erasing a decline or a revocation from the ticket database changes nothing, and what people were told did not
   happen never does;
-* the highest roster version ever verified, or counted in the log, is the lowest that is accepted, and the last record
-  that the log told of is in it (T49).
+* the highest roster version ever verified, or counted in the log, is the lowest that is accepted, the last record that
+  the log told of is in it, and of each invitation the enrolment that it told of first counts (T49).
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from counterfoil.errors import NewerSchema, StoreFailed
-from counterfoil.leaves import ROSTER, record_told
+from counterfoil.errors import NewerSchema, StoreFailed, TamperDetected
+from counterfoil.leaves import ENROL, ROSTER, enrolment_told, record_told
 from counterfoil.log import GENESIS, Leaf
 from counterfoil.store import Counters
 from counterfoil.tickets import STOPS, Event
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 NOTHING_HAPPENS = frozenset({*STOPS, Event.REPORT_NOT_EXECUTED, Event.FIND_NOT_EXECUTED})
 """After one of these events the ticket's effect never starts."""
+OTHER_LOG = "The log is older than, or different from, what the executor has seen of it."
 UNITS = 10_000
 """Amounts are whole ten-thousandths, the precision of DecimalText: sums are exact."""
 
@@ -51,7 +52,13 @@ SECOND = """
 ALTER TABLE effect ADD COLUMN undoes TEXT;
 CREATE INDEX effect_undone ON effect (undoes) WHERE undoes IS NOT NULL;
 """
-MIGRATIONS = (SCHEMA, SECOND)
+THIRD = """
+CREATE TABLE enrolled (invitation TEXT PRIMARY KEY, enrolment TEXT NOT NULL) STRICT, WITHOUT ROWID;
+UPDATE pinned SET name = 'log before' WHERE name = 'log';
+DELETE FROM pinned WHERE name IN ('roster records', 'roster told');
+"""
+"""The log is read from its beginning again, for the enrolments, and has to come by where it was read to before."""
+MIGRATIONS = (SCHEMA, SECOND, THIRD)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 
@@ -89,6 +96,8 @@ class Ledger:
                 raise _not_opened(error) from None
             raise
         path.chmod(0o600)
+        self.reads_again = self._read("SELECT 1 FROM pinned WHERE name = 'log before'", ()) is not None
+        """Whether the log is read from its beginning again, and was not yet where an earlier version had read to."""
 
     def close(self) -> None:
         """Release the file."""
@@ -169,6 +178,7 @@ class Ledger:
             fresh = [(leaf, leaf.values) for leaf in leaves if leaf.index > head]
             if not fresh:
                 return
+            self._come_by(fresh)
             self._database.executemany(
                 "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
                 [(values["ticket"],) for _, values in fresh if values["event"] in events],
@@ -177,11 +187,26 @@ class Ledger:
                 count = self._pinned("roster records", 0) + len(records)
                 self._pin("roster records", count, b"")
                 self._pin("roster told", count, record_told(records[-1]).encode())
+            enrolled = (enrolment_told(each["groups"], leaf.opening) for leaf, each in fresh if each["event"] == ENROL)
+            self._database.executemany(
+                "INSERT INTO enrolled VALUES (?, ?) ON CONFLICT DO NOTHING", [told for told in enrolled if told]
+            )
             self._pin("log", fresh[-1][0].index, fresh[-1][0].mac)
+
+    def _come_by(self, leaves: Sequence[tuple[Leaf, Any]]) -> None:
+        row = self._database.execute("SELECT number, bytes FROM pinned WHERE name = 'log before'").fetchone()
+        if row and leaves[-1][0].index >= row[0]:
+            if (row[0], bytes(row[1])) not in ((leaf.index, leaf.mac) for leaf, _ in leaves):
+                raise TamperDetected(OTHER_LOG)
+            self._database.execute("DELETE FROM pinned WHERE name = 'log before'")
+            self.reads_again = False
 
     def forget_head(self) -> None:
         """Read the log from its beginning again: an administrator accepts a log that was restored from a backup."""
-        self._write("DELETE FROM pinned WHERE name IN ('log', 'roster records', 'roster told')", ())
+        with self._transaction():
+            self._database.execute("DELETE FROM pinned WHERE name <> 'roster'")
+            self._database.execute("DELETE FROM enrolled")
+        self.reads_again = False
 
     def stopped(self, ticket: str) -> bool:
         """Whether the log ever said that the ticket was declined, cancelled, expired, revoked or not executed."""
@@ -199,6 +224,14 @@ class Ledger:
         where it did not say."""
         row = self._read("SELECT number, bytes FROM pinned WHERE name = 'roster told'", ())
         return (int(row[0]), bytes(row[1]).decode()) if row else (0, "")
+
+    def enrolled(self) -> dict[str, str]:
+        """What the log told of first, by the invitation's digest (``leaves.enrolment_told``)."""
+        with self._lock:
+            try:
+                return dict(self._database.execute("SELECT invitation, enrolment FROM enrolled"))
+            except sqlite3.Error as error:
+                raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
 
     def saw_roster(self, version: int) -> None:
         """Remember a version that verified."""

@@ -7,8 +7,8 @@ which are the proof itself; the executor's ledger.
 Rule: nothing that is still needed is deleted, however old it is. An opening proves the request of a ticket that people
 may still decide, that runs, whose outcome nobody knows, or that is a grant; a notice says who was asked. So both
 stay until a day after their ticket has ended (:data:`RESTS`), which is longer than a grant lives and an order may run.
-Turns are needed by nothing. What bars something, and the roster's records, are told to executors by their leaves, so
-those stay open.
+Turns are needed by nothing. What bars something, and the roster's records and enrolments, are told to executors by
+their leaves, so those stay open.
 
 Rows are looked for by readers, a stretch at a time, and changed in small transactions that ask for the same again. Each
 kind has an index of the rows that still hold something, by age: a look reads those that are old enough, and nothing of
@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any
 
 from counterfoil.feed import RESUME, REVOKE_SCOPE, SUSPEND
-from counterfoil.leaves import ROSTER
+from counterfoil.leaves import ENROL, ROSTER
 from counterfoil.store import NO_LONGER_NEEDED
 from counterfoil.tickets import TERMINAL
 from counterfoil_server.store.connections import Readers
@@ -46,9 +46,9 @@ PATIENCE = 200
 RETENTION_EVENTS = ("retention_started", "retention")
 """Leaves that tell of deletions: they name nobody."""
 
-KEPT_OPEN = (*RETENTION_EVENTS, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER)
+KEPT_OPEN = (*RETENTION_EVENTS, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER, ENROL)
 """Leaves whose openings stay for good: an executor that begins to follow the log has to hear what is barred, and which
-records the roster has (which stay, too)."""
+records and enrolments the roster has (which stay, too)."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from counterfoil.errors import TamperDetected
+from counterfoil.leaves import ENROL
 from counterfoil.log import GENESIS, Leaf, LeafDraft
 from counterfoil.store import Call
 from counterfoil_server.store.chain import LEAF_COLUMNS, REMEDY, Chain, Mark
@@ -20,6 +21,11 @@ VERIFIED_AT_ONCE = 2000
 """Leaves per chunk of a verification: memory stays small, and other readers get their turn in between."""
 
 SELECT_LEAVES = f"SELECT {LEAF_COLUMNS} FROM leaf WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants
+SELECT_ENROLMENT_LEAVES = (
+    f"SELECT {', '.join(f'l.{name.strip()}' for name in LEAF_COLUMNS.split(','))}, p.mac "  # noqa: S608 - constants
+    "FROM leaf l INDEXED BY leaf_of_enrolment LEFT JOIN leaf p ON p.number = l.number - 1 "
+    f"WHERE l.event = '{ENROL}' AND l.number > ? ORDER BY l.number"
+)
 SELECT_TICKET_LEAVES = f"SELECT {LEAF_COLUMNS} FROM leaf WHERE ticket = ? AND number > ? ORDER BY number LIMIT ?"  # noqa: S608 - constants
 
 
@@ -40,6 +46,11 @@ class LogVerbs(Verbs):
         else:
             rows = await self._readers.query(SELECT_TICKET_LEAVES, (ticket, after, limit))
         return [Leaf(*row) for row in rows]
+
+    async def enrolment_leaves(self, *, after: int = -1) -> list[tuple[Leaf, bytes]]:
+        """In order, each with the MAC before it."""
+        rows = await self._readers.query(SELECT_ENROLMENT_LEAVES, (after,))
+        return [(Leaf(*row[:6]), row[6] or GENESIS) for row in rows]
 
     async def log_size(self) -> int:
         """How many leaves the log has now, as the writer knows it."""

@@ -276,6 +276,8 @@ SEVENTH = (
     "CREATE INDEX leaf_by_opening ON leaf (number) WHERE opening IS NOT NULL",
     "CREATE INDEX turn_by_age ON turn (recorded_at) WHERE text IS NOT NULL",
     "CREATE INDEX notice_by_age ON notice (created_at) WHERE address <> ''",
+    # Which enrolment of an invitation was the first.
+    "CREATE INDEX leaf_of_enrolment ON leaf (number) WHERE event = 'enrol'",
 )
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (FIRST, SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH)

@@ -22,6 +22,7 @@ from counterfoil.roster import (
     Invitation,
     Roster,
     SignedEnrolment,
+    enrolment_digest,
     secret_key_of,
     sign_with_secret,
     verify_enrolment,
@@ -138,7 +139,9 @@ class Enrol:
             signed.to_text(),
             invitation=invited.digest,
             credential=enrolment.credential,
-            leaf=leaves.administered("enrol", person=enrolment.person, credential=enrolment.credential),
+            leaf=leaves.enrolled(
+                enrolment.person, enrolment.credential, invited.digest, enrolment_digest(signed.to_text())
+            ),
             notices=told_of(invited),
             asked=await self._asked(invited),
         )
@@ -162,7 +165,7 @@ class Enrol:
         _, enrolments = await self._parts.store.roster()
         spent = {SignedEnrolment.model_validate_json(text).enrolment.invitation for text in enrolments}
         for known, invitation in roster.invitations.items():
-            if invitation.secret_key != opened or known in spent:
+            if invitation.secret_key != opened or known in spent or await self._parts.judge.is_spent(known):
                 continue
             if self._parts.store.now() <= invitation.exp and not roster.people[invitation.person].ended:
                 return Invited(secret, known, invitation, roster)

@@ -28,7 +28,7 @@ from counterfoil.desk import Desk
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import administered, stepped
+from counterfoil.leaves import administered, enrolled, stepped
 from counterfoil.policy import Policy
 from counterfoil.roster import (
     NO_RECORD,
@@ -36,6 +36,7 @@ from counterfoil.roster import (
     Invitation,
     RosterTrust,
     SignedEnrolment,
+    enrolment_digest,
     record_digest,
     secret_key_of,
     sign_record,
@@ -121,7 +122,9 @@ class World:
         )
         await self.store.add_enrolment(
             signed.to_text(), invitation=enrolment.invitation, credential=enrolment.credential,
-            leaf=administered("enrol", person=person),
+            leaf=enrolled(
+                person, enrolment.credential, enrolment.invitation, enrolment_digest(signed.to_text())
+            ),
         )  # fmt: skip
 
     async def step(self, ticket: str, *events: Event, outcome: str | None = None) -> None:

@@ -68,6 +68,9 @@ class Remembered:
         records = [each.record or "" for each in self.heard if is_roster_record(each.event)]
         return records[-1] if records else ""
 
+    def enrolled(self, invitation: str) -> str | None:
+        return next((each.enrolled[1] for each in self.heard if each.enrolled and each.enrolled[0] == invitation), None)
+
 
 def trust_of(workshop: Workshop, **changes: object) -> Trust:
     """What the executor outside pins."""

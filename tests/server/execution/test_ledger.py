@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from counterfoil.errors import NewerSchema, StoreFailed
-from counterfoil_server.execution.ledger import SCHEMA_VERSION, Ledger
+from counterfoil.errors import NewerSchema, StoreFailed, TamperDetected
+from counterfoil.leaves import administered, enrolled, enrolment_told
+from counterfoil.log import GENESIS, Leaf, seal
+from counterfoil_server.execution.ledger import MIGRATIONS, SCHEMA_VERSION, Ledger
+from server.execution.workshop import Workshop
 
 
 def test_a_newer_ledger_is_left_exactly_as_it_is(tmp_path: Path) -> None:
@@ -41,3 +45,46 @@ def test_what_started_is_known_after_a_restart_and_starts_no_second_time(tmp_pat
         assert ledger.start(**effect) is first  # type: ignore[arg-type]
         ledger.close()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_ledger_of_an_earlier_version_hears_the_enrolments_of_the_same_log_alone(tmp_path: Path) -> None:
+    """It reads from the beginning again, and has to come by where it was."""
+    log: list[Leaf] = []
+    for draft in (enrolled("ann", "key", "invitation", "first"), enrolled("ann", "new", "invitation", "second")):
+        body, mac = seal(draft, index=len(log), at=1, previous=log[-1].mac if log else GENESIS, key=b"k" * 32)
+        log.append(Leaf(len(log), body, mac, draft.opening, None, "enrol"))
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.executescript(f"{MIGRATIONS[0]}{MIGRATIONS[1]} PRAGMA user_version = 2;")
+        earlier.execute("INSERT INTO pinned VALUES ('log', 1, ?)", (log[1].mac,))
+        earlier.commit()
+    with closing(Ledger(path)) as ledger:
+        assert ledger.reads_again
+        assert ledger.head() == (-1, GENESIS)
+        ledger.follow(log[:1])
+        assert ledger.reads_again
+        with pytest.raises(TamperDetected, match="different from"):
+            ledger.follow([Leaf(1, log[1].body, b"x" * 32, log[1].opening, None, "enrol")])
+    with closing(Ledger(path)) as ledger:
+        assert ledger.reads_again
+        ledger.follow(log[1:])
+        assert not ledger.reads_again
+        assert ledger.enrolled() == {"invitation": "first"}
+
+
+@pytest.mark.anyio
+async def test_a_log_that_is_shorter_than_an_earlier_version_had_read_is_refused(workshop: Workshop) -> None:
+    await workshop.executor.examine()
+    workshop.ledger.reads_again = True
+    with pytest.raises(TamperDetected, match="older than"):
+        await workshop.executor.follow_log()
+
+
+def test_leaves_of_enrolments_of_an_earlier_version_name_the_passkey_alone() -> None:
+    draft = administered("enrol", person="ann", credential="key")
+    body, _ = seal(draft, index=0, at=1, previous=GENESIS, key=b"k" * 32)
+    groups = json.loads(body)["groups"]
+    assert enrolment_told(groups, draft.opening) == ("credential:key", "")
+    assert enrolment_told(groups, None) is None
+    with pytest.raises(TamperDetected, match="does not open"):
+        enrolment_told(groups, b"{}")

@@ -285,7 +285,8 @@ async def test_the_file_of_an_earlier_version_gets_the_table(path: Path, clock: 
         await say(store, "cv_1", "a")
     with closing(sqlite3.connect(path)) as database:
         database.executescript(
-            "DROP TABLE turn; DROP INDEX leaf_by_opening; DROP INDEX notice_by_age; PRAGMA user_version = 5;"
+            "DROP TABLE turn; DROP INDEX leaf_by_opening; DROP INDEX notice_by_age; DROP INDEX leaf_of_enrolment;"
+            "PRAGMA user_version = 5;"
         )
     async with open_store(path, clock) as store:
         assert await store.turns("cv_1") == []

@@ -75,6 +75,14 @@ async def test_spent_expired_ended_and_unknown_invitations_look_alike(world: Wor
     assert len({answer.text for answer in answers}) == 1
 
 
+async def test_an_invitation_is_spent_when_the_log_says_so_whatever_the_rows_say(world: World, tmp_path: Path) -> None:
+    spent = await world.invite(ANA)
+    await world.client().enrol(spent)
+    with closing(sqlite3.connect(tmp_path / "counterfoil.db", isolation_level=None)) as connection:
+        assert connection.execute("DELETE FROM enrolment").rowcount == 1
+    assert (await world.client().http.get(spent)).status_code == 404
+
+
 async def test_two_who_use_one_invitation_at_once_enrol_one_passkey(world: World) -> None:
     url = await world.invite(ANA)
     first, second = world.client(), world.client()
