@@ -90,6 +90,8 @@ CUT = "it was cut, or is an older copy"
 TWO = "there are two histories"
 NO_TICKET = "There is no such ticket"
 FEWER = "records; at least"
+NOT_FIRST = "enrolled first with its invitation"
+NOT_THEIRS = "is not one that this person may sign with"
 LOST = "the ledger has lost that it ran"
 WRONG_SIGNATURE = "The passkey signed something else"
 
@@ -260,6 +262,11 @@ EDITS = (
         "the roster is an older one",
         _sql("DELETE FROM roster_record WHERE version > 1", "DELETE FROM enrolment WHERE number > 1"),
         dict.fromkeys(("doctor", "redemption", "executor", "auditor"), FEWER),
+    ),
+    Edit(
+        "a passkey, by whoever has the link it was made with",
+        Desk.exchange_passkey,
+        dict.fromkeys(("doctor", "redemption", "executor"), NOT_FIRST) | {"auditor": NOT_THEIRS},
     ),
     Edit(
         "the leaf of an enrolment no longer opens",

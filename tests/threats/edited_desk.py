@@ -11,13 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from capabilities.world import Passkey
 from counterfoil.audit import verify_bundle
 from counterfoil.authority import Requester
 from counterfoil.bundle import Trust
-from counterfoil.canonical import canonical
+from counterfoil.canonical import b64, canonical, unb64
 from counterfoil.checkpoints import NoteKey
 from counterfoil.errors import CounterfoilError
 from counterfoil.recipients import APPROVE
+from counterfoil.roster import SignedEnrolment, sign_with_secret
 from counterfoil.tickets import Ticket
 from counterfoil.tokens import ORDER_TYPE, OrderClaims, sign
 from counterfoil_server import proving
@@ -47,7 +49,7 @@ class Desk:
     """A folder with a desk in it, and what others hold: the auditor's trust, a checkpoint that was published.
 
     ``ran``, ``approved``, ``ordered`` are tickets: one that was executed, one that waits for its redemption, and one
-    whose ``order`` waits for the executor.
+    whose ``order`` waits for the executor. ``link`` is the one that Ana enrolled her passkey with.
     """
 
     office: Office
@@ -58,6 +60,7 @@ class Desk:
     approved: str
     ordered: str
     order: str
+    link: str
 
     @property
     def state(self) -> Path:
@@ -104,6 +107,21 @@ class Desk:
         """The same of a plain file."""
         shutil.copy(self.office.folder / to / name, self.state / name)
 
+    def exchange_passkey(self) -> None:
+        """Let Ana's link, which was used, enrol another passkey in the place of hers."""
+        with closing(sqlite3.connect(self.state / "counterfoil.db", isolation_level=None, timeout=60)) as database:
+            number, record = database.execute("SELECT number, record FROM enrolment ORDER BY number").fetchone()
+            true = SignedEnrolment.from_text(record).enrolment
+            thief = Passkey("dGhpZWY", backup_eligible=true.backup_eligible)
+            made = true.model_copy(update={"credential": thief.credential, "public_key": b64(thief.public_key)})
+            signed = SignedEnrolment(
+                enrolment=made,
+                secret_signature=sign_with_secret(unb64(self.link.rpartition("/")[2]), made),
+                assertion=thief.sign(made.challenge, party=made.party, client={"origin": self.office.public_url}),
+            )
+            change = "UPDATE enrolment SET record = ?, credential = ? WHERE number = ?"
+            assert database.execute(change, (signed.to_text(), thief.credential, number)).rowcount
+
     def count(self, amount: str) -> int:
         """How often this amount was paid."""
         file = self.office.folder / "paid.txt"
@@ -115,12 +133,13 @@ async def prepare(folder: Path, program: Program) -> Desk:
     office = Office.at(folder, program)
     office.write("policy.cedar", POLICY)
     office.settings("[times]", "run = 3600")
-    plain = Desk(office, None, "", None, "", "", "", "")  # type: ignore[arg-type]
+    plain = Desk(office, None, "", None, "", "", "", "", "")  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         async with plain.started() as parts:
             ana = await stack.enter_async_context(browser(parts, office))
             fay = await stack.enter_async_context(browser(parts, office))
-            await enrolled(parts, ana, ANA)
+            invited = await invitations.invite(parts.administration.call, parts.configuration, ANA)
+            await ana.enrol(invited.url)
             left = await enrolled(parts, fay, FAY)
             (folder / BEFORE).mkdir()
             plain.copy_database("ledger.db", folder / BEFORE)
@@ -145,7 +164,7 @@ async def prepare(folder: Path, program: Program) -> Desk:
             trust = Trust.from_bytes(
                 canonical(await proving.trust(parts.authority, parts.sealer.key, publisher.witnesses, 1))
             )
-            return Desk(office, trust, held, parts.sealer.key, ran, approved, ordered, delivered[1])
+            return Desk(office, trust, held, parts.sealer.key, ran, approved, ordered, delivered[1], invited.url)
 
 
 async def _fork(desk: Desk, folder: Path) -> None:
