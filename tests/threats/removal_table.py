@@ -910,8 +910,8 @@ REMOVALS = (
         # Three layers: whoever settles it asks the ledger, the executor does, and nothing starts twice.
         (
             EXECUTION + "dispatcher.py",
-            "            elif self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:\n",
-            "            elif False:\n",
+            "            if self._executor.ledger.effect(self._executor.issuer, ticket.id) is not None:\n",
+            "            if False:\n",
         ),
         LEDGER_WAS_ASKED,
         LEDGER_STARTS_ONCE,

@@ -203,14 +203,14 @@ async def test_a_page_too_large_is_not_read(workshop: Workshop) -> None:
 
 async def test_an_opening_deleted_after_its_time_allows_nothing(tmp_path: Path) -> None:
     """Retention deletes openings: of a redemption that means it is not run any more, of a resumption that it is not
-    heard; what bars has to come open."""
+    heard; what bars, and who enrolled, has to come open."""
     async with open_workshop(tmp_path) as workshop:
         ticket = await workshop.carried_out(await workshop.approved())
         await workshop.authority.suspend("everything", "a drill")
         await workshop.authority.resume("everything")
         page = json.loads(await page_of(workshop, 0))
         leaves = [
-            leaf | {"opening": leaf["opening"] if '"event":"suspend"' in leaf["body"] else None}
+            leaf | {"opening": leaf["opening"] if json.loads(leaf["body"])["event"] in ("suspend", "enrol") else None}
             for leaf in page["leaves"]
         ]
         memory = Remembered()

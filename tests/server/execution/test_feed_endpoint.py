@@ -114,7 +114,7 @@ async def test_a_page_of_long_openings_ends_before_it_is_too_large_to_be_read(
     assert follower.memory.position.size == await desk.parts.store.leaf_count()
 
 
-async def test_openings_are_handed_out_of_redemptions_bars_and_records(desk: OpenDesk, follower: Follower) -> None:
+async def test_openings_are_handed_out_of_redemptions_bars_records_and_enrolments(desk: OpenDesk, follower: Follower) -> None:
     ada = await desk.enrol("Ada", account="M-1")
     asked = await desk.ai.request("credit", account="M-1", amount={"value": "20.00", "currency": "EUR"})
     await ada.approves(asked)
@@ -123,7 +123,7 @@ async def test_openings_are_handed_out_of_redemptions_bars_and_records(desk: Ope
     answer = await follower.ask()
     leaves = FeedPage.model_validate_json(answer.content).leaves
     opened = {json.loads(leaf.body)["event"] for leaf in leaves if leaf.opening is not None}
-    assert opened == {"redeem", "suspend", "roster"}
+    assert opened == {"redeem", "suspend", "roster", "enrol"}
     for secret in ("20.00", "credit", "members.example", "Ada"):
         assert secret not in answer.text
 
