@@ -114,7 +114,9 @@ async def test_a_page_of_long_openings_ends_before_it_is_too_large_to_be_read(
     assert follower.memory.position.size == await desk.parts.store.leaf_count()
 
 
-async def test_openings_are_handed_out_of_redemptions_bars_records_and_enrolments(desk: OpenDesk, follower: Follower) -> None:
+async def test_openings_are_handed_out_of_redemptions_bars_records_and_enrolments(
+    desk: OpenDesk, follower: Follower
+) -> None:
     ada = await desk.enrol("Ada", account="M-1")
     asked = await desk.ai.request("credit", account="M-1", amount={"value": "20.00", "currency": "EUR"})
     await ada.approves(asked)
