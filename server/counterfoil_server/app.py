@@ -291,6 +291,8 @@ def _wire(
 
         return Retention(store)
 
+    # A replacement that died before it was finished has the key that still seals among the former ones.
+    former = key_files.former_log_keys(configuration.state / "keys")
     administration = Administration(
         authority,
         verify_log=sealer.verify,
@@ -305,7 +307,7 @@ def _wire(
         log_key=sealer.key,
         retention=retention,
         publisher=publisher,
-        former_log_keys=key_files.former_log_keys(configuration.state / "keys"),
+        former_log_keys=[each for each in former if each.key != sealer.key],
     )
     return Parts(
         configuration,
