@@ -39,7 +39,7 @@ async def measure(samples: int = SAMPLES) -> tuple[float, float]:
             listener = socket.create_server(("127.0.0.1", 0))
             bureau.feed.port = listener.getsockname()[1]
             bureau.write()
-            route = feed_endpoint.route(workshop.authority, workshop.store, workshop.sealer, FEED_TOKEN)
+            route = feed_endpoint.route(workshop.authority, workshop.store, workshop.sealer, [FEED_TOKEN])
             async with serving(Starlette(routes=[route]), listener), bureau.serving() as service:
                 for number in range(-WARM_UP, samples):
                     ticket, order = await bureau.ordered("O-1003", f"{2 + number // 100}.{number % 100:02d}")

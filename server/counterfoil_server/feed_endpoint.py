@@ -21,7 +21,6 @@ import hmac
 import json
 import logging
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from starlette.requests import Request
@@ -76,7 +75,7 @@ class Turns:
 class Feed:
     """The ASGI application of the address."""
 
-    def __init__(self, authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: Sequence[str]) -> None:
+    def __init__(self, authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: list[str]) -> None:
         self._authority = authority
         self._store = store
         self._sealer = sealer
@@ -170,7 +169,7 @@ class Feed:
         return found
 
 
-def route(authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: Sequence[str]) -> Route:
+def route(authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: list[str]) -> Route:
     """Where it is served."""
     return Route(PATH, Feed(authority, store, sealer, tokens))
 
