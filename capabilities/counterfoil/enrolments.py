@@ -10,6 +10,7 @@ from __future__ import annotations
 from counterfoil.errors import TamperDetected
 from counterfoil.leaves import ENROL, enrolment_told
 from counterfoil.log import check_link
+from counterfoil.roster import Roster
 from counterfoil.store import Store
 
 
@@ -35,3 +36,7 @@ class EnrolmentsTold:
                 self._first.setdefault(*found)
             self._last = max(self._last, leaf.index)
         return self._first
+
+    def remember(self, roster: Roster) -> None:
+        """With which invitations the passkeys of a verified roster were enrolled of which the log does not say it."""
+        self._first |= roster.told_alone(self._first.get)

@@ -128,7 +128,10 @@ class Judge:
         if self._roster is None or not hmac.compare_digest(self._roster[0], fingerprint):
             roster = verify_roster(records, enrolments, self.trust)
             roster.check_enrolled((await self._enrolments.told()).get)
-            self._roster = (fingerprint, roster)
+            self._enrolments.remember(roster)
+            if self._roster is None or roster.version >= self._roster[1].version:
+                self._roster = (fingerprint, roster)  # what another call read later meanwhile is not taken back
+            return roster
         return self._roster[1]
 
     async def is_spent(self, invitation: str) -> bool:

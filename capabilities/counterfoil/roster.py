@@ -226,6 +226,15 @@ class Roster:
                 f"Restore the roster. If that is lost, end {known.person} with 'counterfoil people disable'.",
             )
 
+    def told_alone(self, told: Callable[[str], str | None]) -> dict[str, str]:
+        """The enrolments (their digests, by the invitation's) of passkeys that only leaves of an earlier version tell
+        of, ``told`` as in :meth:`check_enrolled`. Those do not say which invitation was used; who remembers it does."""
+        return {
+            known.invitation: known.enrolment
+            for known in self.credentials.values()
+            if told(known.invitation) is None and told(enrolled_before(known.id)) is not None
+        }
+
     def holders(self, account: str) -> list[Person]:
         """The people who hold the account now."""
         return self._by_account.get(account, [])

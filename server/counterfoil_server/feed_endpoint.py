@@ -11,7 +11,9 @@ Rules:
 * one page is made at a time, and after it none for some times as long as it took (:data:`REST`): whoever asks in a
   loop, or with many calls at once, gets a share of this process and no more, and tickets do not wait for it;
 * each token has places of its own to wait in, and one call of it at most is among those whose turn comes: whoever fills
-  its places keeps nobody else out, and waits for itself.
+  its places keeps nobody else out, and waits for itself;
+* a call has its place until its page was taken, which is sent a piece at a time: who does not read what it asked for
+  fills its places, and not the memory of this process.
 """
 
 from __future__ import annotations
@@ -41,9 +43,11 @@ PATH = "/feed"
 REST, LONGEST_REST = 4, 1.0
 """For each second of work on a page, seconds in which none is made; and the most of it."""
 WAITING = 16
-"""Calls by one token that wait for their page at once; more are refused."""
+"""Calls by one token that wait for their page, or take it, at once; more are refused."""
 READ_AT_ONCE = 100
 """Leaves read together: their openings, which most are read without, may be large."""
+PIECE = 64 * 1024
+"""Bytes of a page that are sent at once; the next when the connection has room again."""
 ROOM = MAX_PAGE - 64 * 1024
 """Bytes of a page's leaves; the rest is for its checkpoint, proof and signature."""
 
@@ -84,30 +88,34 @@ class Feed:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET; refuse everything else."""
-        await (await self._answer(Request(scope, receive)))(scope, receive, send)
-
-    async def _answer(self, request: Request) -> Response:
+        request = Request(scope, receive)
         caller = self._caller(request)
         if caller is None:
-            return _refused(401, _unknown(), {"www-authenticate": 'Bearer realm="counterfoil feed"'})
-        if request.method != "GET":
-            return Response(status_code=405, headers=HEADERS | {"allow": "GET"})
-        asked = request.query_params.getlist("first")
-        if len(asked) != 1 or NUMBER.fullmatch(asked[0]) is None:
-            return _refused(400, _not_a_number())
-        if caller.waiting >= WAITING:
-            return _refused(503, _busy(), {"retry-after": "1"})
-        caller.waiting += 1
+            refused = _refused(401, _unknown(), {"www-authenticate": 'Bearer realm="counterfoil feed"'})
+        elif request.method != "GET":
+            refused = Response(status_code=405, headers=HEADERS | {"allow": "GET"})
+        elif len(asked := request.query_params.getlist("first")) != 1 or NUMBER.fullmatch(asked[0]) is None:
+            refused = _refused(400, _not_a_number())
+        elif caller.waiting >= WAITING:
+            refused = _refused(503, _busy(), {"retry-after": "1"})
+        else:
+            caller.waiting += 1
+            try:
+                await _send_in_pieces(await self._answer(caller, int(asked[0])), send)
+            finally:
+                caller.waiting -= 1
+            return
+        await refused(scope, receive, send)
+
+    async def _answer(self, caller: Caller, first: int) -> Response:
         try:
             async with caller.lock:
-                body = await self._in_turn(int(asked[0]))
+                body = await self._in_turn(first)
         except BadArguments as error:
             return _refused(400, error)
         except CounterfoilError as error:
             logger.error("The feed could not be answered: %s", error)
             return _refused(503, _not_now(), {"retry-after": "1"})
-        finally:
-            caller.waiting -= 1
         return Response(body, media_type="application/json", headers=HEADERS)
 
     def _caller(self, request: Request) -> Caller | None:
@@ -172,6 +180,15 @@ class Feed:
 def route(authority: Authority, store: SQLiteStore, sealer: Sealer, tokens: list[str]) -> Route:
     """Where it is served."""
     return Route(PATH, Feed(authority, store, sealer, tokens))
+
+
+async def _send_in_pieces(answer: Response, send: Send) -> None:
+    """Each piece waits until the connection has room for it; all at once, the whole answer would be copied there."""
+    await send({"type": "http.response.start", "status": answer.status_code, "headers": answer.raw_headers})
+    for start in range(0, len(answer.body), PIECE):
+        piece = answer.body[start : start + PIECE]
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _of_page(leaf: Leaf) -> BundledLeaf:

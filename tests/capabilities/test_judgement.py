@@ -473,3 +473,26 @@ async def test_what_happened_before_is_compared_where_a_rule_of_the_operation_re
     gift = await world.approve(await world.request("send_gift", text="a book"), "ann")
     assert (await judge.may_run(refund, now)).counters == Counters(0, Decimal(0))
     assert (await judge.may_run(gift, now)).counters is None
+
+
+async def test_a_roster_that_was_read_before_another_one_takes_nothing_of_it_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits for the log; meanwhile somebody is ended. A roster without that end is older than was seen."""
+    enrolments = world.authority.judge._enrolments
+    told, waits, goes_on = enrolments.told, asyncio.Event(), asyncio.Event()
+
+    async def held_up() -> dict[str, str]:
+        if not waits.is_set():
+            waits.set()
+            await goes_on.wait()
+        return await told()
+
+    monkeypatch.setattr(enrolments, "told", held_up)
+    early = asyncio.create_task(world.authority.judge.roster())
+    await waits.wait()
+    await world.end("person", "ben")
+    newest = (await world.authority.judge.roster()).version
+    goes_on.set()
+    assert (await early).version == newest - 1
+    assert world.authority.judge.trust.minimum_version == newest

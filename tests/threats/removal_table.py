@@ -1126,6 +1126,22 @@ REMOVALS = (
     ),
     removal(
         "T49",
+        "the authority remembers with which invitations passkeys of an earlier version were enrolled",
+        (CORE + "judgement.py", "            self._enrolments.remember(roster)\n", ""),
+        tests="an_invitation_that_was_used",
+    ),
+    removal(
+        "T49",
+        "the executor remembers with which invitations passkeys of an earlier version were enrolled",
+        (
+            EXECUTION + "executor.py",
+            "            await asyncio.to_thread(self.ledger.saw_enrolments, roster)\n",
+            "",
+        ),
+        tests="an_invitation_that_was_used",
+    ),
+    removal(
+        "T49",
         "an executor outside compares enrolments with what it heard first",
         (CORE + "presented.py", "        known.roster.check_enrolled(self._memory.enrolled)\n", ""),
         tests="an_enrolment_in_the_place_of_the_first_is_refused_outside",

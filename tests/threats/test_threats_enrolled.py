@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from capabilities import world
 from capabilities.world import LOG_KEY, Passkey, join
 from counterfoil import Rung
 from counterfoil.canonical import canonical
 from counterfoil.errors import FeedRefused, RosterRefused, TamperDetected
 from counterfoil.judgement import Judge
+from counterfoil.leaves import ENROL, administered
+from counterfoil.log import LeafDraft
 from counterfoil.presented import OrderVerifier
 from counterfoil.roster import record_digest
 from counterfoil_server.execution.ledger import Ledger
@@ -115,6 +118,38 @@ async def test_T49_an_enrolment_in_the_place_of_the_first_is_refused_outside(wor
     await follow(workshop, memory)
     with pytest.raises(RosterRefused, match=FIRST):
         verifier.verify(canonical(value), now=workshop.store.now())
+
+
+@pytest.fixture
+async def upgraded(tmp_path: Path) -> AsyncIterator[Workshop]:
+    """A workshop whose leaves of enrolments are those of an earlier version, which name the passkey alone."""
+
+    def earlier(text: str) -> LeafDraft:
+        enrolment = json.loads(text)["enrolment"]
+        return administered(ENROL, person=enrolment["person"], credential=enrolment["credential"])
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(world, "enrolment_leaf", earlier)
+        async with open_workshop(tmp_path) as found:
+            patched.undo()
+            yield found
+
+
+async def test_T49_an_invitation_that_was_used_in_an_earlier_version_stays_used(upgraded: Workshop) -> None:
+    """The leaf does not name it; whoever verified the roster while its enrolment was there remembers which it was."""
+    judge = judge_of(upgraded)
+    assert (await judge.roster()).credentials_of("ann") != []
+    await upgraded.executor.examine()
+    invitation, text = in_its_place(upgraded)
+    edit(upgraded, "DELETE FROM enrolment WHERE invitation = ?", invitation)
+    assert await judge.is_spent(invitation)
+    await join(upgraded.store, text)
+    with pytest.raises(RosterRefused, match=FIRST):
+        await judge.roster()
+    restarted = judge_of(upgraded)
+    assert (await restarted.roster()).signer(Passkey("thief").credential) is not None
+    with pytest.raises(RosterRefused, match=FIRST):
+        await upgraded.new_executor().examine()
 
 
 async def join_again(workshop: Workshop, invitation: str, text: str) -> None:

@@ -14,9 +14,9 @@ from counterfoil_server.bearer import new_token, token_digest
 class PeopleVerbs(Means):
     """The roster and its next record; principals, added and disabled."""
 
-    async def people_list(self) -> list[JSONObject]:
-        """The verified roster."""
-        verified = await self._authority.judge.roster()
+    async def people_list(self, *, as_recorded: bool = False) -> list[JSONObject]:
+        """The verified roster; ``as_recorded``: also where the log tells of other enrolments, to end whose they are."""
+        verified = await (self._as_recorded() if as_recorded else self._authority.judge.roster())
         return [
             {
                 "person": person.id,
@@ -32,7 +32,7 @@ class PeopleVerbs(Means):
 
     async def delegates_list(self) -> list[JSONObject]:
         """The delegates of the verified roster."""
-        verified = await self._authority.judge.roster()
+        verified = await self._as_recorded()
         return [
             {"key": each.id, "name": each.name, "roles": sorted(each.roles), "until": each.until, "ended": each.ended}
             for each in verified.delegates.values()
@@ -40,8 +40,13 @@ class PeopleVerbs(Means):
 
     async def roster_head(self) -> JSONObject:
         """What the next record must carry: its version and the digest of the record before it."""
-        verified = await self._authority.judge.roster()
+        verified = await self._as_recorded()
         return {"version": verified.version + 1, "previous": verified.head, "now": self._authority.store.now()}
+
+    async def _as_recorded(self) -> roster.Roster:
+        """Verified, whatever the log tells of its enrolments: where that is another one, a record that ends somebody is
+        how it is mended, so that has to be signed and appended all the same."""
+        return verify_roster(*await self._authority.store.roster(), self._authority.judge.trust)
 
     async def roster_append(self, *, record: str) -> JSONObject:
         """Append a record that the roster key signed; raises :class:`RosterRefused` unless the whole still verifies."""

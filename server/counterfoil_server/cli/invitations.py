@@ -95,7 +95,7 @@ async def invite(call: Call, configuration: Configuration, invited: Invited) -> 
 
 async def check_can_be_disabled(call: Call, person: str) -> None:
     """Raise UnknownName for somebody who does not exist, or not any more."""
-    known = {each["person"]: each for each in await call("people_list", {})}
+    known = {each["person"]: each for each in await call("people_list", {"as_recorded": True})}
     if person not in known or known[person]["disabled"]:
         why = "is disabled already" if person in known else "does not exist"
         raise UnknownName(f"The person {person} {why}.", "List them with 'counterfoil people list'.")

@@ -246,6 +246,7 @@ class Executor:
         if roster is not self._examined:
             await self.follow_log()  # the roster was read after the log, and may have an enrolment of in between
             roster.check_enrolled((await asyncio.to_thread(self.ledger.enrolled)).get)
+            await asyncio.to_thread(self.ledger.saw_enrolments, roster)
             self._examined = roster  # what was told first stays so
         await asyncio.to_thread(self.ledger.saw_roster, roster.version)
         return roster

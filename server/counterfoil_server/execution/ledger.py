@@ -27,6 +27,7 @@ from typing import Any
 from counterfoil.errors import NewerSchema, StoreFailed, TamperDetected
 from counterfoil.leaves import ENROL, ROSTER, enrolment_told, record_told
 from counterfoil.log import GENESIS, Leaf
+from counterfoil.roster import Roster
 from counterfoil.store import Counters
 from counterfoil.tickets import STOPS, Event
 
@@ -58,6 +59,7 @@ UPDATE pinned SET name = 'log before' WHERE name = 'log';
 DELETE FROM pinned WHERE name IN ('roster records', 'roster told');
 """
 """The log is read from its beginning again, for the enrolments, and has to come by where it was read to before."""
+FIRST_ENROLMENT = "INSERT INTO enrolled VALUES (?, ?) ON CONFLICT DO NOTHING"
 MIGRATIONS = (SCHEMA, SECOND, THIRD)
 """Entry ``n`` leads from ``user_version`` n to n + 1."""
 
@@ -178,7 +180,7 @@ class Ledger:
             fresh = [(leaf, leaf.values) for leaf in leaves if leaf.index > head]
             if not fresh:
                 return
-            self._come_by(fresh)
+            came_by = self._come_by(fresh)
             self._database.executemany(
                 "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
                 [(values["ticket"],) for _, values in fresh if values["event"] in events],
@@ -188,18 +190,20 @@ class Ledger:
                 self._pin("roster records", count, b"")
                 self._pin("roster told", count, record_told(records[-1]).encode())
             enrolled = (enrolment_told(each["groups"], leaf.opening) for leaf, each in fresh if each["event"] == ENROL)
-            self._database.executemany(
-                "INSERT INTO enrolled VALUES (?, ?) ON CONFLICT DO NOTHING", [told for told in enrolled if told]
-            )
+            self._database.executemany(FIRST_ENROLMENT, [told for told in enrolled if told])
             self._pin("log", fresh[-1][0].index, fresh[-1][0].mac)
+        if came_by:
+            self.reads_again = False  # not before it is kept: what is read again could be another log
 
-    def _come_by(self, leaves: Sequence[tuple[Leaf, Any]]) -> None:
+    def _come_by(self, leaves: Sequence[tuple[Leaf, Any]]) -> bool:
+        """Whether these leaves reach where an earlier version had read to, which is then forgotten."""
         row = self._database.execute("SELECT number, bytes FROM pinned WHERE name = 'log before'").fetchone()
-        if row and leaves[-1][0].index >= row[0]:
-            if (row[0], bytes(row[1])) not in ((leaf.index, leaf.mac) for leaf, _ in leaves):
-                raise TamperDetected(OTHER_LOG)
-            self._database.execute("DELETE FROM pinned WHERE name = 'log before'")
-            self.reads_again = False
+        if row is None or leaves[-1][0].index < row[0]:
+            return False
+        if (row[0], bytes(row[1])) not in ((leaf.index, leaf.mac) for leaf, _ in leaves):
+            raise TamperDetected(OTHER_LOG)
+        self._database.execute("DELETE FROM pinned WHERE name = 'log before'")
+        return True
 
     def forget_head(self) -> None:
         """Read the log from its beginning again: an administrator accepts a log that was restored from a backup."""
@@ -232,6 +236,13 @@ class Ledger:
                 return dict(self._database.execute("SELECT invitation, enrolment FROM enrolled"))
             except sqlite3.Error as error:
                 raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
+
+    def saw_enrolments(self, roster: Roster) -> None:
+        """Remember of a roster that verified with which invitations its passkeys were enrolled, where the log does not
+        say it: another one for the same invitation is not the first then."""
+        if alone := roster.told_alone(self.enrolled().get):
+            with self._transaction():
+                self._database.executemany(FIRST_ENROLMENT, alone.items())
 
     def saw_roster(self, version: int) -> None:
         """Remember a version that verified."""

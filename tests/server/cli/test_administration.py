@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import os
 import pty
+import sqlite3
 import subprocess
+from contextlib import closing
 
 import pytest
 
+from capabilities.world import Passkey
 from counterfoil.authority import Requester
-from counterfoil.canonical import canonical, unb64
-from counterfoil.roster import secret_key_of
+from counterfoil.canonical import b64, canonical, unb64
+from counterfoil.roster import (
+    Enrolment,
+    SignedEnrolment,
+    read_record,
+    record_digest,
+    secret_key_of,
+    sign_with_secret,
+)
 from counterfoil_server import config
 from counterfoil_server.app import open_parts
 from server.cli.office import PROGRAM, Office
@@ -173,6 +183,41 @@ def test_disabling_a_person_needs_a_confirmation_and_is_for_good(office: Office)
     assert office.run("people", "disable", "ana", "--yes").code == 1
     again = office.run(*invite)
     assert (again.code, "for good" in again.said) == (1, True)
+
+
+def passkey_past_the_log(office: Office, url: str, person: str) -> None:
+    """A passkey that the secret in the address signed for, put into the database by somebody who has both."""
+    secret, passkey = unb64(url.rpartition("/")[2]), Passkey("thief")
+    with closing(sqlite3.connect(office.state / "counterfoil.db")) as database, database:
+        ((record,),) = database.execute("SELECT record FROM roster_record ORDER BY version DESC LIMIT 1").fetchall()
+        enrolment = Enrolment(
+            invitation=record_digest(record), person=person, credential=passkey.credential,
+            public_key=b64(passkey.public_key), backup_eligible=passkey.backup_eligible, party="localhost",
+            iat=read_record(record)["iat"],
+        )  # fmt: skip
+        signed = SignedEnrolment(
+            enrolment=enrolment,
+            secret_signature=sign_with_secret(secret, enrolment),
+            assertion=passkey.sign(enrolment.challenge, party="localhost", client={"origin": office.public_url}),
+        )
+        row = (passkey.credential, enrolment.invitation, signed.to_text())
+        database.execute("INSERT INTO enrolment (credential, invitation, record) VALUES (?, ?, ?)", row)
+
+
+def test_whose_passkey_the_log_does_not_tell_of_can_be_ended_as_the_refusal_says(office: Office) -> None:
+    """Until then nobody's signature counts, so the way out must not need the very thing that is refused."""
+    office.json("people", "invite", "Bo", "--person", "bo", "--account", "A-2", "--email", "bo@office.example")
+    delegate = office.json("delegates", "add", "Our site", "--key", str(office.folder / "delegate.pem"))["key"]
+    invite = ("people", "invite", "Ana", "--person", "ana", "--account", "A-1", "--email", "ana@office.example")
+    passkey_past_the_log(office, office.json(*invite)["url"], "ana")
+    refused = office.run("people", "list", "--json")
+    assert refused.error["code"] == "roster_refused"
+    assert "end ana with 'counterfoil people disable'" in refused.error["remedy"]
+    assert office.run(*invite, "--json").error["code"] == "roster_refused"
+    assert office.run("delegates", "end", delegate, "--yes").code == 0
+    assert office.run("people", "disable", "nobody", "--yes").code == 1
+    assert office.run("people", "disable", "ana", "--yes").code == 0
+    assert {each["person"]: each["disabled"] for each in office.json("people", "list")} == {"bo": False, "ana": True}
 
 
 def test_revoking_everything_needs_a_confirmation(office: Office) -> None:

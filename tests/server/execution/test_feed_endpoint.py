@@ -284,6 +284,50 @@ async def test_one_executor_that_fills_its_places_keeps_no_other_one_out(
     assert made[:4].count(other) == 2, "it waits for one page of the other's before each of its own, and not for all"
 
 
+async def test_who_does_not_read_the_pages_fills_its_own_places_and_not_the_memory(
+    desk: OpenDesk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page that was answered and not taken is held by whoever asked for it; of it one piece is on the way."""
+    monkeypatch.setattr(feed_endpoint, "REST", 0)
+    await filled(desk, 30, "x" * 30_000)
+    other = "the-token-of-another-executor-0123456789"
+    feed = feed_endpoint.Feed(desk.parts.authority, desk.parts.store, desk.parts.sealer, [TOKEN, other])
+    begun, taken, sent = list[int](), asyncio.Event(), list[list[bytes]]()
+
+    async def receive() -> Any:
+        raise AssertionError("a page is asked for without a body")
+
+    async def stall(token: str = TOKEN) -> int:
+        pieces, status = list[bytes](), 0
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message.get("more_body"):
+                begun.append(len(message["body"]))
+                pieces.append(message["body"])
+                await taken.wait()
+
+        headers = [(b"authorization", f"Bearer {token}".encode())]
+        scope = {"type": "http", "method": "GET", "path": "/feed", "query_string": b"first=0", "headers": headers}
+        await feed(scope, receive, send)
+        sent.append(pieces)
+        return status
+
+    stalled = [asyncio.create_task(stall()) for _ in range(feed_endpoint.WAITING)]
+    await until(lambda: len(begun) == feed_endpoint.WAITING)
+    assert max(begun) <= 64 * 1024
+    async with asyncio.timeout(30):
+        assert await stall() == 503
+    modest = asyncio.create_task(stall(other))
+    await until(lambda: len(begun) == feed_endpoint.WAITING + 1)
+    taken.set()
+    assert await asyncio.gather(*stalled, modest) == [200] * (feed_endpoint.WAITING + 1)
+    assert all(len(FeedPage.model_validate_json(b"".join(each)).leaves) > 30 for each in sent if each)
+    assert await stall() == 200
+
+
 async def test_after_a_page_there_is_a_rest_before_the_next(
     follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:

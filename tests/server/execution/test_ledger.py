@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,26 @@ def test_a_ledger_of_an_earlier_version_hears_the_enrolments_of_the_same_log_alo
         ledger.follow(log[1:])
         assert not ledger.reads_again
         assert ledger.enrolled() == {"invitation": "first"}
+
+
+def test_where_an_earlier_version_had_read_to_is_not_passed_by_leaves_that_are_not_kept(tmp_path: Path) -> None:
+    """A leaf after it that does not open undoes the whole: a shorter log would be another one still."""
+    log: list[Leaf] = []
+    for draft in (enrolled("ann", "key", "invitation", "first"), enrolled("ben", "new", "another", "second")):
+        body, mac = seal(draft, index=len(log), at=1, previous=log[-1].mac if log else GENESIS, key=b"k" * 32)
+        log.append(Leaf(len(log), body, mac, draft.opening, None, "enrol"))
+    path = tmp_path / "ledger.db"
+    with closing(sqlite3.connect(path)) as earlier:
+        earlier.executescript(f"{MIGRATIONS[0]}{MIGRATIONS[1]} PRAGMA user_version = 2;")
+        earlier.execute("INSERT INTO pinned VALUES ('log', 0, ?)", (log[0].mac,))
+        earlier.commit()
+    with closing(Ledger(path)) as ledger:
+        with pytest.raises(TamperDetected, match="does not open"):
+            ledger.follow([log[0], replace(log[1], opening=None)])
+        assert ledger.reads_again
+        assert ledger.head() == (-1, GENESIS)
+        ledger.follow(log)
+        assert not ledger.reads_again
 
 
 @pytest.mark.anyio
