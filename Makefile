@@ -20,8 +20,9 @@ demo: $(VENV)/.server
 serve: $(VENV)/.server
 	@cd examples/support_desk && ../../$(BIN)/counterfoil demo --stay
 
+# Three at once for two cores: many tests wait for the programs that they start.
 test: $(VENV)/.dev system-packages
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

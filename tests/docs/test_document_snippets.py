@@ -72,7 +72,7 @@ def test_documented_python_passes_the_strict_type_checker(document: str, tmp_pat
     checked = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir",
-            str(ROOT / ".mypy_cache" / "docs"), *(name for name in files(ROOT / document) if name.endswith(".py")),
+            str(ROOT / ".mypy_cache" / "strict"), *(name for name in files(ROOT / document) if name.endswith(".py")),
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=300,
     )  # fmt: skip

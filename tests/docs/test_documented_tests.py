@@ -49,7 +49,7 @@ def test_the_documented_tests_notice_a_policy_that_lost_its_limit(folder: Path) 
 
 
 def test_the_documented_tests_pass_the_strict_type_checker(folder: Path) -> None:
-    cache = str(ROOT / ".mypy_cache" / "docs")
+    cache = str(ROOT / ".mypy_cache" / "strict")
     checked = run(
         folder, "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", cache, "test_desk.py", "conftest.py"
     )

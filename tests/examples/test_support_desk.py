@@ -494,7 +494,8 @@ async def test_an_address_that_another_customer_took_meanwhile_is_not_given_twic
 
 def test_a_type_checker_accepts_the_desk_and_catches_a_renamed_argument_of_a_preview(tmp_path: Path) -> None:
     def mypy() -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={tmp_path / 'cache'}"]
+        cache = FOLDER.parents[1] / ".mypy_cache" / "strict"
+        command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", str(cache)]
         return subprocess.run([*command, "desk.py"], cwd=tmp_path, capture_output=True, text=True)
 
     for path in FOLDER.glob("*.py"):

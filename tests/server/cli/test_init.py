@@ -66,7 +66,7 @@ def test_its_own_tests_pass(starter: Path) -> None:
 
 
 def test_it_passes_the_strict_type_checker(starter: Path) -> None:
-    cache = ROOT / ".mypy_cache" / "starter"
+    cache = ROOT / ".mypy_cache" / "strict"
     done = subprocess.run(
         [
             sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "--cache-dir", str(cache),
