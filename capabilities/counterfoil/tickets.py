@@ -31,7 +31,7 @@ from counterfoil.canonical import digest, parse_strict, unb64
 from counterfoil.errors import BadJSON, TamperDetected, WrongState
 from counterfoil.rungs import Rung
 from counterfoil.spelling import SafeInteger, Spelled
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 
 class State(StrEnum):
@@ -158,7 +158,7 @@ class Envelope(Spelled):
     (32 bytes, base64url) makes the digest of the whole unguessable. Times are Unix seconds.
     """
 
-    v: Literal[1] = 1
+    v: Version = 1
     issuer: str
     tenant: str
     ticket: str

@@ -22,6 +22,7 @@ from counterfoil.canonical import canonical
 from counterfoil.checkpoints import WITNESS, Checkpoint, NoteKey, NoteSigner, cosign, from_base64, to_base64
 from counterfoil.errors import KeyFileError, StoreFailed, TamperDetected
 from counterfoil.tlog import HASH
+from counterfoil.values import Version
 from counterfoil.witness import Refusal, Seen, Submission, decide
 from counterfoil_server.durable_file import replace_durably, sync_folder
 from counterfoil_server.key_files import read_private, write_private
@@ -49,7 +50,7 @@ class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     format: Literal["counterfoil-witness"] = "counterfoil-witness"
-    v: Literal[1] = 1
+    v: Version = 1
     name: str
     logs: dict[str, _Newest]
 
