@@ -2,8 +2,8 @@
 
 An executor in a process of its own cannot ask the authority's database whether a ticket was declined or revoked
 meanwhile, and need not: every such thing is a leaf of the log. A *page* of the feed holds the bodies of the leaves that
-follow those already read, the openings of those that say what was redeemed or barred, and the log's checkpoint. Rules
-for whoever reads one:
+follow those already read, the openings of those whose event does not say enough (``feed_leaves.py``), and the log's
+checkpoint. Rules for whoever reads one:
 
 * leaves are numbered without a gap, and hash to a tree that begins the one under the checkpoint; so nothing is left
   out, changed, or told twice in two ways, unless the key of the log lies to everybody, which witnesses see;
@@ -18,21 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 from pydantic import Field, ValidationError
 
 from counterfoil import tokens
-from counterfoil.audit_leaves import LeafBody, open_leaf
 from counterfoil.bundle import BundledLeaf, Trust
 from counterfoil.canonical import b64, canonical, digest, parse_strict, unb64
 from counterfoil.checkpoints import read_checkpoint
-from counterfoil.errors import BadJSON, EvidenceRefused, FeedRefused, ProofRefused
+from counterfoil.errors import BadJSON, FeedRefused, ProofRefused
+from counterfoil.feed_leaves import Heard, hear
 from counterfoil.keys import Signer
-from counterfoil.leaves import ENROL, ROSTER, enrolment_in, tells_of_enrolment
-from counterfoil.scopes import is_final
 from counterfoil.signing import SIGNING_TIME
-from counterfoil.tickets import STOPS, Event
 from counterfoil.tlog import EMPTY, check_consistency, leaf_hash, node_hash
 from counterfoil.values import Frozen, Version
 
@@ -42,13 +39,6 @@ LEAVES_A_PAGE = 1000
 """Leaves of one page at most; the next page goes on."""
 MAX_PAGE = 4 << 20
 """Bytes of a page that is read."""
-
-REVOKE_SCOPE, SUSPEND, RESUME = "revoke_scope", "suspend", "resume"
-OPENED = frozenset({Event.REDEEM.value, REVOKE_SCOPE, SUSPEND, RESUME, ROSTER, ENROL})
-"""Leaves that come with their opening: which request was redeemed, what is barred, which record or which enrolment the
-roster got. The others say enough closed."""
-NOTHING_HAPPENS = frozenset({*(event.value for event in STOPS), "report_not_executed", "find_not_executed"})
-"""After one of these events a ticket's effect never starts."""
 
 
 class FeedPage(Frozen):
@@ -117,22 +107,6 @@ class Position:
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What one leaf says to an executor. ``envelope``: the digest of the request that was redeemed, ``at`` (Unix
-    seconds); ``scope``: what was barred or opened again, None where the leaf bars nothing; ``record``: the digest of
-    the roster's record; ``enrolled``: what :func:`leaves.enrolment_in` says."""
-
-    index: int
-    event: str
-    ticket: str | None
-    envelope: str | None = None
-    scope: str | None = None
-    record: str | None = None
-    enrolled: tuple[str, str] | None = None
-    at: int = 0
-
-
-@dataclass(frozen=True)
 class Reading:
     """What a page brought: to be kept as a whole or not at all. ``at``: when its checkpoint was the newest;
     ``complete``: whether nothing of the log is left to be read."""
@@ -150,7 +124,7 @@ class Memory(Protocol):
         """``at`` of the newest complete reading (Unix seconds); None before the first."""
 
     def stopped(self, ticket: str) -> bool:
-        """Whether one of :data:`NOTHING_HAPPENS` was ever heard of the ticket."""
+        """Whether one of ``tickets.NOTHING_HAPPENS`` was ever heard of the ticket."""
 
     def redeemed(self, ticket: str) -> tuple[str, int] | None:
         """The digest of the request that was redeemed as this ticket, and ``at`` of its leaf, if it was."""
@@ -165,8 +139,8 @@ class Memory(Protocol):
         """``record`` of the last of them; empty where it did not say, or before the first."""
 
     def enrolled(self, invitation: str) -> str | None:
-        """What the first ``enrolled`` that was heard with this in its first place has in its second; None where none
-        was. The first counts, for good."""
+        """The enrolment that was heard of first for the invitation; None where none was. Both as ``Heard.enrolled`` has
+        them: digests, or what stands for them in leaves of earlier versions."""
 
 
 def read_page(
@@ -195,7 +169,7 @@ def read_page(
         raise FeedRefused("The feed's checkpoint is of fewer leaves than were read: it was cut, or is an older one.")
     if not page.leaves and checkpoint.size > position.size:
         raise FeedRefused("The feed leaves out what the log has.")
-    heard = tuple(_heard(leaf, page.first + place) for place, leaf in enumerate(page.leaves))
+    heard = tuple(hear(leaf, page.first + place) for place, leaf in enumerate(page.leaves))
     after = position.after(leaf.body.encode() for leaf in page.leaves)
     try:
         proof = [unb64(each) for each in page.consistency]
@@ -215,7 +189,7 @@ def write_page(
     statement: str, *, first: int, leaves: Sequence[BundledLeaf], consistency: Sequence[bytes], checkpoint: str
 ) -> bytes:
     """A page, as the authority hands it out with its ``statement``. ``leaves`` bring their openings where they are
-    :data:`OPENED`."""
+    ``OPENED``."""
     page = FeedPage(
         first=first,
         leaves=tuple(leaves),
@@ -224,21 +198,6 @@ def write_page(
         statement=statement,
     )
     return canonical(page.model_dump(mode="json"))
-
-
-def is_bar(event: str) -> bool | None:
-    """Whether a leaf of this event bars its scope (True), opens it again (False), or neither."""
-    return {REVOKE_SCOPE: True, SUSPEND: True, RESUME: False}.get(event)
-
-
-def is_for_good(event: str) -> bool:
-    """Whether what a leaf of this event bars is never opened again, whatever comes later."""
-    return event == REVOKE_SCOPE
-
-
-def is_roster_record(event: str) -> bool:
-    """Whether a leaf of this event stands for one record of the roster."""
-    return event == ROSTER
 
 
 def _digest(checkpoint: str) -> str:
@@ -269,41 +228,3 @@ def _stated(page: FeedPage, trust: Trust) -> int:
     if stated.checkpoint != _digest(page.checkpoint):
         raise FeedRefused("The feed's signature is for another checkpoint.")
     return stated.iat
-
-
-def _heard(leaf: BundledLeaf, index: int) -> Heard:
-    try:
-        body = LeafBody.model_validate_json(leaf.body)
-        if canonical(body.model_dump(mode="json")).decode() != leaf.body:
-            raise BadJSON
-    except (BadJSON, ValueError):
-        raise FeedRefused(f"Leaf {index} of the feed cannot be read.") from None
-    if body.n != index:
-        raise FeedRefused(f"Leaf {index} of the feed is not the one that follows.")
-    if body.event not in OPENED:
-        return Heard(index, body.event, body.ticket)
-    if leaf.opening is None:
-        if is_bar(body.event):
-            raise FeedRefused(f"Leaf {index} of the feed bars something, but does not open.")
-        if tells_of_enrolment(body.event, body.groups):
-            raise FeedRefused(f"Leaf {index} of the feed tells of an enrolment, but does not open.")
-        # Deleted after its time: what it would have allowed is then never allowed.
-        return Heard(index, body.event, body.ticket)
-    try:
-        values = open_leaf(body, leaf.opening)
-    except EvidenceRefused as error:
-        raise FeedRefused(f"A leaf of the feed does not open. {error.happened}") from None
-    if body.event == ENROL:
-        told = enrolment_in(values)
-        if told is None and tells_of_enrolment(body.event, body.groups):
-            raise FeedRefused(f"Leaf {index} of the feed does not say its enrolment.")
-        return Heard(index, body.event, body.ticket, enrolled=told)
-    name = {Event.REDEEM.value: "envelope", ROSTER: "record"}.get(body.event, "scope")
-    value = values.get(name)
-    if not isinstance(value, str):
-        raise FeedRefused(f"Leaf {index} of the feed does not say its {name}.")
-    if body.event == REVOKE_SCOPE and not is_final(value):
-        # It ended what was open then, each by a leaf of its own, and bars nothing that comes.
-        return Heard(index, body.event, body.ticket)
-    said: dict[str, Any] = {name: value}
-    return Heard(index, body.event, body.ticket, at=body.at, **said)

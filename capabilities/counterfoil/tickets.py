@@ -94,6 +94,9 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = MappingProxyType(
     }
 )
 
+NOTHING_HAPPENS = frozenset({*STOPS, Event.REPORT_NOT_EXECUTED, Event.FIND_NOT_EXECUTED})
+"""After one of these events the ticket's effect never starts."""
+
 STEPS = frozenset(event.value for event in Event)
 """The names of the leaves that record a transition."""
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from counterfoil.errors import BadJSON
-from counterfoil.feed import NOTHING_HAPPENS, Position, Reading, is_bar, is_for_good, is_roster_record
-from counterfoil.tickets import Event
+from counterfoil.feed import Position, Reading
+from counterfoil.feed_leaves import is_bar, is_for_good, is_roster_record
+from counterfoil.tickets import NOTHING_HAPPENS, Event
 from payments_service.database import Database, StartRefused
 
 CARRIED_OUT = frozenset({Event.REPORT_EXECUTED.value, Event.FIND_EXECUTED.value})

@@ -33,7 +33,8 @@ from starlette.types import Receive, Scope, Send
 from counterfoil.authority import Authority
 from counterfoil.bundle import BundledLeaf
 from counterfoil.errors import BadArguments, CounterfoilError, StoreFailed, TamperDetected, Unauthenticated
-from counterfoil.feed import LEAVES_A_PAGE, MAX_PAGE, OPENED, state, write_page
+from counterfoil.feed import LEAVES_A_PAGE, MAX_PAGE, state, write_page
+from counterfoil.feed_leaves import OPENED
 from counterfoil.log import Leaf
 from counterfoil_server.store import SQLiteStore
 from counterfoil_server.store.sealer import Sealer

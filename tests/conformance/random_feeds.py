@@ -12,7 +12,8 @@ from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import canonical, digest, parse_strict, salted_digest, unb64
 from counterfoil.checkpoints import to_base64
 from counterfoil.errors import BadJSON
-from counterfoil.feed import FEED_TYPE, OPENED
+from counterfoil.feed import FEED_TYPE
+from counterfoil.feed_leaves import OPENED
 from counterfoil.log import GROUP, group_salt
 from vectors.cast import ISSUER, LOG_SIGNER
 from vectors.feed_pages import STATED, followed_log, has_to_open, page, statement

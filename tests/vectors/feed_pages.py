@@ -8,7 +8,8 @@ from typing import Any
 from counterfoil.bundle import BundledLeaf
 from counterfoil.canonical import b64, digest
 from counterfoil.checkpoints import NoteSigner, sign_checkpoint
-from counterfoil.feed import FEED_TYPE, OPENED
+from counterfoil.feed import FEED_TYPE
+from counterfoil.feed_leaves import OPENED
 from counterfoil.tokens import sign
 from vectors.cast import AUTHORITY, ISSUER, LOG_SIGNER, START
 from vectors.make_log import SeededLog

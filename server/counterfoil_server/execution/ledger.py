@@ -29,39 +29,14 @@ from counterfoil.leaves import ENROL, ROSTER, enrolment_told, record_told
 from counterfoil.log import GENESIS, Leaf
 from counterfoil.roster import Roster
 from counterfoil.store import Counters
-from counterfoil.tickets import STOPS, Event
+from counterfoil.tickets import NOTHING_HAPPENS, Event
+from counterfoil_server.execution.ledger_schema import MIGRATIONS, SCHEMA_VERSION
 
-SCHEMA_VERSION = 3
-NOTHING_HAPPENS = frozenset({*STOPS, Event.REPORT_NOT_EXECUTED, Event.FIND_NOT_EXECUTED})
-"""After one of these events the ticket's effect never starts."""
 OTHER_LOG = "The log is older than, or different from, what the executor has seen of it."
 UNITS = 10_000
 """Amounts are whole ten-thousandths, the precision of DecimalText: sums are exact."""
 
-SCHEMA = """
-CREATE TABLE effect (
-    issuer TEXT NOT NULL, ticket TEXT NOT NULL, account TEXT NOT NULL, operation TEXT NOT NULL,
-    currency TEXT NOT NULL, amount INTEGER NOT NULL, started_at INTEGER NOT NULL,
-    ended_at INTEGER, event TEXT, outcome TEXT,
-    PRIMARY KEY (issuer, ticket)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX effect_counted ON effect (account, operation, currency, started_at);
-CREATE TABLE stopped (ticket TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-CREATE TABLE pinned (name TEXT PRIMARY KEY, number INTEGER NOT NULL, bytes BLOB NOT NULL) STRICT, WITHOUT ROWID;
-"""
-SECOND = """
-ALTER TABLE effect ADD COLUMN undoes TEXT;
-CREATE INDEX effect_undone ON effect (undoes) WHERE undoes IS NOT NULL;
-"""
-THIRD = """
-CREATE TABLE enrolled (invitation TEXT PRIMARY KEY, enrolment TEXT NOT NULL) STRICT, WITHOUT ROWID;
-UPDATE pinned SET name = 'log before' WHERE name = 'log';
-DELETE FROM pinned WHERE name IN ('roster records', 'roster told');
-"""
-"""The log is read from its beginning again, for the enrolments, and has to come by where it was read to before."""
 FIRST_ENROLMENT = "INSERT INTO enrolled VALUES (?, ?) ON CONFLICT DO NOTHING"
-MIGRATIONS = (SCHEMA, SECOND, THIRD)
-"""Entry ``n`` leads from ``user_version`` n to n + 1."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +74,7 @@ class Ledger:
             raise
         path.chmod(0o600)
         self.reads_again = self._read("SELECT 1 FROM pinned WHERE name = 'log before'", ()) is not None
-        """Whether the log is read from its beginning again, and was not yet where an earlier version had read to."""
+        """Whether the log is read from its beginning again, and not yet up to where an earlier version had read it."""
 
     def close(self) -> None:
         """Release the file."""
@@ -172,18 +147,19 @@ class Ledger:
         return (int(row[0]), bytes(row[1])) if row else (-1, GENESIS)
 
     def follow(self, leaves: Sequence[Leaf]) -> None:
-        """Remember leaves that were verified to follow the head: what they stopped, how many records the roster has,
-        and where reading goes on. Those that were followed before are passed over."""
-        events = {event.value for event in NOTHING_HAPPENS}
+        """Remember leaves that were verified to follow the head: what they stopped, which records and enrolments the
+        roster has, and where reading goes on. Those that were followed before are passed over. Raises
+        :class:`TamperDetected` for a leaf of an enrolment that does not open, and for another log than an earlier
+        version had read; then nothing of them is remembered."""
         with self._transaction():
             head = self._pinned("log", -1)
             fresh = [(leaf, leaf.values) for leaf in leaves if leaf.index > head]
             if not fresh:
                 return
-            came_by = self._come_by(fresh)
+            found_again = self._found_again(fresh)
             self._database.executemany(
                 "INSERT INTO stopped (ticket) VALUES (?) ON CONFLICT DO NOTHING",
-                [(values["ticket"],) for _, values in fresh if values["event"] in events],
+                [(values["ticket"],) for _, values in fresh if values["event"] in NOTHING_HAPPENS],
             )
             if records := [leaf for leaf, values in fresh if values["event"] == ROSTER]:
                 count = self._pinned("roster records", 0) + len(records)
@@ -192,10 +168,10 @@ class Ledger:
             enrolled = (enrolment_told(each["groups"], leaf.opening) for leaf, each in fresh if each["event"] == ENROL)
             self._database.executemany(FIRST_ENROLMENT, [told for told in enrolled if told])
             self._pin("log", fresh[-1][0].index, fresh[-1][0].mac)
-        if came_by:
+        if found_again:
             self.reads_again = False  # not before it is kept: what is read again could be another log
 
-    def _come_by(self, leaves: Sequence[tuple[Leaf, Any]]) -> bool:
+    def _found_again(self, leaves: Sequence[tuple[Leaf, Any]]) -> bool:
         """Whether these leaves reach where an earlier version had read to, which is then forgotten."""
         row = self._database.execute("SELECT number, bytes FROM pinned WHERE name = 'log before'").fetchone()
         if row is None or leaves[-1][0].index < row[0]:
@@ -231,11 +207,7 @@ class Ledger:
 
     def enrolled(self) -> dict[str, str]:
         """What the log told of first, by the invitation's digest (``leaves.enrolment_told``)."""
-        with self._lock:
-            try:
-                return dict(self._database.execute("SELECT invitation, enrolment FROM enrolled"))
-            except sqlite3.Error as error:
-                raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
+        return dict(self._rows("SELECT invitation, enrolment FROM enrolled", ()))
 
     def saw_enrolments(self, roster: Roster) -> None:
         """Remember of a roster that verified with which invitations its passkeys were enrolled, where the log does not
@@ -269,12 +241,14 @@ class Ledger:
             return self._database.execute(statement, values).rowcount
 
     def _read(self, statement: str, values: tuple[object, ...]) -> tuple[Any, ...] | None:
+        return next(iter(self._rows(statement, values)), None)
+
+    def _rows(self, statement: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with self._lock:
             try:
-                row: tuple[Any, ...] | None = self._database.execute(statement, values).fetchone()
+                return self._database.execute(statement, values).fetchall()
             except sqlite3.Error as error:
                 raise StoreFailed(f"The executor's ledger could not be read: {error}.") from None
-            return row
 
 
 def _connect(path: Path) -> sqlite3.Connection:

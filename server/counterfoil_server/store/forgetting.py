@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from counterfoil.feed import RESUME, REVOKE_SCOPE, SUSPEND
+from counterfoil.feed_leaves import RESUME, REVOKE_SCOPE, SUSPEND
 from counterfoil.leaves import ENROL, ROSTER
 from counterfoil.store import NO_LONGER_NEEDED
 from counterfoil.tickets import TERMINAL

@@ -31,6 +31,7 @@ UNUSED = (
     "counterfoil.bundle",
     "counterfoil.audit",
     "counterfoil.feed",
+    "counterfoil.feed_leaves",
     "counterfoil_server.feed_endpoint",
     "counterfoil_server.execution.http_connector",
 )

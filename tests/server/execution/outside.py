@@ -7,20 +7,9 @@ from dataclasses import dataclass, field
 
 from capabilities.world import ISSUER
 from counterfoil.bundle import BundledLeaf, Trust
-from counterfoil.feed import (
-    LEAVES_A_PAGE,
-    NOTHING_HAPPENS,
-    OPENED,
-    Heard,
-    Position,
-    Reading,
-    is_bar,
-    is_for_good,
-    is_roster_record,
-    read_page,
-    state,
-    write_page,
-)
+from counterfoil.feed import LEAVES_A_PAGE, Position, Reading, read_page, state, write_page
+from counterfoil.feed_leaves import OPENED, Heard, is_bar, is_for_good, is_roster_record
+from counterfoil.tickets import NOTHING_HAPPENS
 from server.execution.workshop import Workshop
 
 PAYMENTS = "payments"

@@ -13,7 +13,8 @@ import pytest
 from counterfoil.errors import NewerSchema, StoreFailed, TamperDetected
 from counterfoil.leaves import administered, enrolled, enrolment_told
 from counterfoil.log import GENESIS, Leaf, seal
-from counterfoil_server.execution.ledger import MIGRATIONS, SCHEMA_VERSION, Ledger
+from counterfoil_server.execution.ledger import Ledger
+from counterfoil_server.execution.ledger_schema import MIGRATIONS, SCHEMA_VERSION
 from server.execution.workshop import Workshop
 
 
@@ -49,9 +50,10 @@ def test_what_started_is_known_after_a_restart_and_starts_no_second_time(tmp_pat
 
 
 def test_a_ledger_of_an_earlier_version_hears_the_enrolments_of_the_same_log_alone(tmp_path: Path) -> None:
-    """It reads from the beginning again, and has to come by where it was."""
+    """It reads from the beginning again, and has to find there what it had read last."""
     log: list[Leaf] = []
-    for draft in (enrolled("ann", "key", "invitation", "first"), enrolled("ann", "new", "invitation", "second")):
+    for credential, enrolment in (("key", "first"), ("new", "second")):
+        draft = enrolled(person="ann", credential=credential, invitation="invitation", enrolment=enrolment)
         body, mac = seal(draft, index=len(log), at=1, previous=log[-1].mac if log else GENESIS, key=b"k" * 32)
         log.append(Leaf(len(log), body, mac, draft.opening, None, "enrol"))
     path = tmp_path / "ledger.db"

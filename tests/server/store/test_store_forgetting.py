@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from counterfoil import feed
+from counterfoil import feed_leaves
 from counterfoil.leaves import administered
 from counterfoil.store import NoticeDraft
 from counterfoil.tickets import TERMINAL, State
@@ -115,7 +115,7 @@ async def test_what_is_barred_can_be_heard_by_whoever_begins_to_follow_the_log(
     await Retention(store).forget(account="A-1")
     opened = {leaf.event: leaf.opening is not None for leaf in await store.leaves()}
     assert {event for event, stays in opened.items() if not stays} == {"principal_disabled"}
-    assert all(opened[event] for event in feed.OPENED if event in opened)
+    assert all(opened[event] for event in feed_leaves.OPENED if event in opened)
 
 
 async def test_what_became_needed_meanwhile_is_not_deleted(store: SQLiteStore, world: World, clock: HandClock) -> None:
