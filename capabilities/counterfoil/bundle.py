@@ -219,15 +219,16 @@ class Trust:
         file = _read(TrustFile, body, MAX_TRUST, "trust file")
         party = RelyingParty(file.party, frozenset(file.origins))
         roster = RosterTrust(_keys(file.roster_keys), file.roster_version, party, _replaced(file))
+        log = _log_key(file.log_key) if file.log_key is not None else None
         return Trust(
             issuer=file.issuer,
             executors=frozenset(file.executors),
             roster=roster,
             authority_keys=_keys(file.authority_keys),
-            log=_log_key(file.log_key) if file.log_key is not None else None,
-            witnesses=_witnesses(file),
+            log=log,
+            witnesses=_witnesses(file, log),
             quorum=file.quorum,
-            former=_former(file),
+            former=_former(file, log),
         )
 
 
@@ -255,26 +256,27 @@ def _log_key(text: str) -> NoteKey:
     return key
 
 
-def _former(file: TrustFile) -> tuple[FormerKey, ...]:
+def _former(file: TrustFile, log: NoteKey | None) -> tuple[FormerKey, ...]:
     found = tuple(FormerKey(_log_key(each.key), each.size) for each in file.former_log_keys)
-    keys = [each.key.public for each in found] + ([_log_key(file.log_key).public] if file.log_key is not None else [])
+    keys = [each.key.public for each in found] + ([log.public] if log else [])
     if len(set(keys)) != len(keys):  # with two sizes the larger one would count, with none all of it
         raise EvidenceRefused("The trust file names a key of the log twice.")
     return found
 
 
-def _witnesses(file: TrustFile) -> tuple[NoteKey, ...]:
+def _witnesses(file: TrustFile, log: NoteKey | None) -> tuple[NoteKey, ...]:
     try:
         found = tuple(NoteKey.from_text(text) for text in file.witnesses)
     except KeyFileError:
         raise EvidenceRefused("The key of a witness in the trust file cannot be read.") from None
     if any(key.kind != WITNESS for key in found):
         raise EvidenceRefused("The key of a witness in the trust file is not one that cosigns.")
-    if len({key.public for key in found}) != len(found):
+    public = {key.public for key in found}
+    if len(public) != len(found):
         raise EvidenceRefused("The trust file names a witness twice.")
-    if file.log_key is not None and _log_key(file.log_key).public in {key.public for key in found}:
+    if log is not None and log.public in public:
         raise EvidenceRefused("The trust file names the log as its own witness.")
-    if file.quorum > len(found) or (found and file.log_key is None):
+    if file.quorum > len(found) or (found and log is None):
         raise EvidenceRefused("The trust file asks for more witnesses than it names, or names them without a log.")
     return found
 

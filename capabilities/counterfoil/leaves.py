@@ -67,13 +67,12 @@ def administered(event: str, **groups: Any) -> LeafDraft:
     return LeafDraft(event, None, groups)
 
 
-def enrolled(person: str, credential: str, invitation: str, enrolment: str) -> LeafDraft:
+def enrolled(*, person: str, credential: str, invitation: str, enrolment: str) -> LeafDraft:
     """A passkey joined the roster; ``invitation`` and ``enrolment`` are the digests of both texts, signatures and all.
 
     Leaves of earlier versions have neither.
     """
-    groups = {"person": person, "credential": credential, "invitation": invitation, "enrolment": enrolment}
-    return administered(ENROL, **groups)
+    return administered(ENROL, person=person, credential=credential, invitation=invitation, enrolment=enrolment)
 
 
 def enrolled_before(credential: str) -> str:

@@ -4,13 +4,14 @@ The chain of trust has three links, each verified by everyone who relies on it (
 mints, the executor before it runs):
 
 1. The **roster key**, which no serving process holds, signs *invitations* and *ends*, and names *delegates*, which may
-   invite within limits (``delegates.py``). Records are numbered without gaps
-   and each names the digest of the one before it, so a row that is inserted, changed, removed or reordered is noticed;
-   a roster that was rolled back is older than the pinned minimum version (T49). A roster key that was replaced, lost or
-   stolen, goes on verifying what it signed until then, and nothing else: the record at which it stopped is pinned.
+   invite within limits (``delegates.py``). Records are numbered without gaps and each names the digest of the one
+   before it, so a row that is inserted, changed, removed or reordered is noticed; a roster that was rolled back is
+   older than the pinned minimum version (T49). A roster key that was replaced, lost or stolen, goes on verifying what
+   it signed until then, and nothing else: the record at which it stopped is pinned.
 2. An invitation names a person, their accounts, roles and channels, an expiry, and the verification key of a one-time
    secret. The **secret** (the seed of that Ed25519 key) signs the *enrolment*. A database holds nothing with which an
-   enrolment could be forged, not even after the secret was used.
+   enrolment could be forged, not even after the secret was used. Whoever has the secret itself can sign another one:
+   which was the first, the log tells (:meth:`Roster.check_enrolled`).
 3. The **credential** that the enrolment names signs it as well, with user verification.
 """
 
@@ -131,9 +132,9 @@ class Credential:
     public_key: bytes
     backup_eligible: bool
     ended: bool
-    invitation: str = ""
+    invitation: str
     """The digest of the invitation with which it was enrolled."""
-    enrolment: str = ""
+    enrolment: str
     """The digest of the signed enrolment."""
 
 
@@ -356,11 +357,11 @@ def _verified_record(
 ) -> Invitation | End | Delegation:
     """The record, if it is by a key that may sign it. ``signed_at``: when the one before it was (Unix seconds)."""
     try:
-        payload, key = tokens.verify(text, ROSTER_TYPE, {**delegates.keys, **trust.keys})
-        if "v" not in payload:
+        body, key = tokens.signed_payload(text, ROSTER_TYPE, {**delegates.keys, **trust.keys})
+        payload = parse_strict(body)
+        if not isinstance(payload, dict) or "v" not in payload:
             raise BadJSON
-        # As it was written: in canonical JSON 1.0 is an integer.
-        record = _RECORD.validate_json(unb64(text.split(".")[1]))
+        record = _RECORD.validate_json(body)  # as it was written: in canonical JSON 1.0 is an integer
     except (BadJSON, ValueError):
         raise RosterRefused(f"Record {number} of the roster is not signed by the roster key.") from None
     if key in trust.replaced and number > trust.replaced[key].version:

@@ -80,15 +80,15 @@ def verify(text: str, kind: str, keys: Mapping[str, VerificationKey]) -> tuple[d
 
     Says nothing about issuer, audience or time.
     """
-    body, kid = _verified(text, kind, keys)
+    body, kid = signed_payload(text, kind, keys)
     value = parse_strict(body)
     if not isinstance(value, dict):
         raise BadJSON("The token's payload is not an object.")
     return value, kid
 
 
-def _verified(text: str, kind: str, keys: Mapping[str, VerificationKey]) -> tuple[bytes, str]:
-    """The payload as it was signed, and the key's id."""
+def signed_payload(text: str, kind: str, keys: Mapping[str, VerificationKey]) -> tuple[bytes, str]:
+    """The payload of such a token as it was signed, not read yet, and the key id; raises :class:`BadJSON` likewise."""
     parts = text.split(".") if len(text) <= MAX_TOKEN else []
     if len(parts) != 3:
         raise BadJSON("The token is not a compact JWS.")
@@ -139,8 +139,8 @@ def read_order(text: str, keys: Mapping[str, VerificationKey], *, issuer: str, e
 
 
 def _read(text: str, kind: str, keys: Mapping[str, VerificationKey], model: type[Claims]) -> tuple[Claims, str]:
-    body, kid = _verified(text, kind, keys)
+    body, kid = signed_payload(text, kind, keys)
     try:
         return model.read(body), kid
-    except BadJSON:  # strict JSON is enough: a token is never compared with what it could have been
+    except BadJSON:  # in another spelling, which a token may have
         return model.model_validate(parse_strict(body)), kid

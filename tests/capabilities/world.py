@@ -597,4 +597,9 @@ async def join(store: SQLiteStore, text: str) -> None:
 def enrolment_leaf(text: str) -> LeafDraft:
     """The leaf of a signed enrolment."""
     enrolment = SignedEnrolment.model_validate_json(text).enrolment
-    return enrolled(enrolment.person, enrolment.credential, enrolment.invitation, enrolment_digest(text))
+    return enrolled(
+        person=enrolment.person,
+        credential=enrolment.credential,
+        invitation=enrolment.invitation,
+        enrolment=enrolment_digest(text),
+    )

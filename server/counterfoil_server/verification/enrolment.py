@@ -140,7 +140,10 @@ class Enrol:
             invitation=invited.digest,
             credential=enrolment.credential,
             leaf=leaves.enrolled(
-                enrolment.person, enrolment.credential, invited.digest, enrolment_digest(signed.to_text())
+                person=enrolment.person,
+                credential=enrolment.credential,
+                invitation=invited.digest,
+                enrolment=enrolment_digest(signed.to_text()),
             ),
             notices=told_of(invited),
             asked=await self._asked(invited),

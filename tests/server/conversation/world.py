@@ -22,13 +22,14 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from capabilities.world import join
 from counterfoil.authority import Authority, Secrets
 from counterfoil.canonical import b64
 from counterfoil.desk import Desk
 from counterfoil.evidence import SignedStatement
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing, SigningKey
-from counterfoil.leaves import administered, enrolled, stepped
+from counterfoil.leaves import administered, stepped
 from counterfoil.policy import Policy
 from counterfoil.roster import (
     NO_RECORD,
@@ -36,7 +37,6 @@ from counterfoil.roster import (
     Invitation,
     RosterTrust,
     SignedEnrolment,
-    enrolment_digest,
     record_digest,
     secret_key_of,
     sign_record,
@@ -120,12 +120,7 @@ class World:
             secret_signature=sign_with_secret(secret, enrolment),
             assertion=self.passkey.sign(enrolment.challenge),
         )
-        await self.store.add_enrolment(
-            signed.to_text(), invitation=enrolment.invitation, credential=enrolment.credential,
-            leaf=enrolled(
-                person, enrolment.credential, enrolment.invitation, enrolment_digest(signed.to_text())
-            ),
-        )  # fmt: skip
+        await join(self.store, signed.to_text())
 
     async def step(self, ticket: str, *events: Event, outcome: str | None = None) -> None:
         """Take these transitions, as the other layers would."""
