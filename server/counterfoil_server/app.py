@@ -6,15 +6,12 @@ another (a link for a message, an order for the executor) it gets here as a func
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 import anyio
 import uvicorn
@@ -27,14 +24,13 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from counterfoil.authority import Authority, Times
-from counterfoil.checkpoints import LOG, NoteKey, NoteSigner
-from counterfoil.errors import SettingsError, StoreFailed
+from counterfoil.errors import StoreFailed
 from counterfoil.judgement import Judge
 from counterfoil.keys import KeyRing
 from counterfoil.roster import RosterTrust
 from counterfoil.store import Caps
 from counterfoil.tickets import Event
-from counterfoil_server import admin_socket, authority_keys, key_files, log_keys, private_socket, published_keys
+from counterfoil_server import admin_socket, authority_keys, key_files, private_socket, published_keys
 from counterfoil_server.administration import Administration
 from counterfoil_server.config import Configuration, RetentionSettings
 from counterfoil_server.conversation import Conversation
@@ -42,8 +38,9 @@ from counterfoil_server.execution.dispatcher import Dispatcher, LocalEngine
 from counterfoil_server.execution.executor import Executor
 from counterfoil_server.execution.ledger import Ledger
 from counterfoil_server.listening import allowed_hosts, host_names, listening_socket
+from counterfoil_server.opening import DATABASE, LEDGER, open_ledger, open_publisher, open_sealer, pin_party, started_by
 from counterfoil_server.store import SQLiteStore, StateFolder
-from counterfoil_server.store.sealer import LOG_KEY, Sealer
+from counterfoil_server.store.sealer import Sealer
 from counterfoil_server.telemetry.watch import Watch, metrics_served, watching
 from counterfoil_server.verification import Lifetimes, Verification
 
@@ -53,11 +50,7 @@ if TYPE_CHECKING:
     from counterfoil_server.publishing.publisher import Publisher
     from counterfoil_server.retention import Retention
 
-logger = logging.getLogger(__name__)
-
 VERSION = "0.1.0"
-DATABASE = "counterfoil.db"
-LEDGER = "ledger.db"
 GRACE = 5
 """Seconds that open connections may take to end when the server stops."""
 
@@ -105,7 +98,7 @@ async def open_parts(
         ledger = open_ledger(configuration.state / LEDGER, fresh=fresh)
         try:
             async with SQLiteStore.open(configuration.state / DATABASE, log_key=keys.secrets.log, clock=clock) as store:
-                await _pin_party(store, configuration)
+                await pin_party(store, configuration)
                 if authority_keys.how_to_change(configuration) is not None:
                     await authority_keys.record(store, keys.ring)
                 judge = Judge(
@@ -128,59 +121,6 @@ async def open_parts(
             ledger.close()
 
 
-def open_ledger(path: Path, *, fresh: bool) -> Ledger:
-    """The executor's ledger. Beside an existing database a missing one is refused: an empty one forgets what ran."""
-    if not fresh and not path.exists():
-        raise StoreFailed(
-            f"The executor's ledger {path} is missing, but there is a database.",
-            "Restore it from your backup; without it, what ran before could run again.",
-        )
-    return Ledger(path)
-
-
-def started_by(ledger: Ledger, configuration: Configuration) -> Callable[[str], int | None]:
-    """When the executor started a ticket's effect (Unix seconds), by its ledger; None where it never did."""
-
-    def started(ticket: str) -> int | None:
-        effect = ledger.effect(configuration.issuer, ticket)
-        return effect.started_at if effect else None
-
-    return started
-
-
-async def open_sealer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> Sealer:
-    """The sealer of the store's log, which was checked against what was sealed before.
-
-    The log keeps the name that it had first, whatever the settings say later.
-    """
-    signer = await log_signer(store, keys, configuration)
-    await log_keys.adopt(store, signer, configuration.state / key_files.CHECKPOINT)
-    sealer = await Sealer.open(store, signer, configuration.state / key_files.CHECKPOINT)
-    sealer.former = [each.key for each in key_files.former_log_keys(configuration.state / "keys")]
-    return sealer
-
-
-async def open_publisher(configuration: Configuration, sealer: Sealer) -> Publisher | None:
-    """Who publishes the log's checkpoints, if anybody; what was published before was compared with the log."""
-    if not configuration.settings.log.wanted:
-        return None
-    from counterfoil_server import log_publishing  # where nothing is published, nothing of it is loaded
-
-    return await log_publishing.open_publisher(configuration, sealer)
-
-
-async def log_signer(store: SQLiteStore, keys: key_files.Keys, configuration: Configuration) -> NoteSigner:
-    """The key that seals the store's log, under the log's name."""
-    pinned = await store.setting(LOG_KEY)
-    name = NoteKey.from_text(pinned).name if pinned is not None else log_name(configuration.issuer)
-    return NoteSigner.of(name, LOG, keys.log)
-
-
-def log_name(issuer: str) -> str:
-    """What a log is called: a URL without its scheme, as is the custom (https://c2sp.org/tlog-checkpoint)."""
-    return f"{quote(issuer.partition('://')[2] or issuer, safe='/:.-_~')}/log"
-
-
 def _wire(
     configuration: Configuration,
     keys: key_files.Keys,
@@ -193,22 +133,7 @@ def _wire(
     watch: Watch,
 ) -> Parts:
     settings = configuration.settings
-    authority = watch.authority(
-        issuer=configuration.issuer,
-        tenant=settings.tenant,
-        executor=settings.executor,
-        judge=judge,
-        keys=keys.ring,
-        secrets=keys.secrets,
-        times=Times(
-            ticket=settings.times.ticket,
-            capability=settings.times.capability,
-            run=settings.times.run,
-            signature=settings.times.signature,
-        ),
-        caps=Caps(settings.caps.per_principal, settings.caps.per_account, settings.caps.per_conversation),
-        client_isolation=settings.trust_client_isolation,
-    )
+    authority = _authority(configuration, keys, judge, watch)
     wakers: list[Callable[[], None]] = []
 
     async def keep_ring(ring: KeyRing) -> None:
@@ -253,15 +178,7 @@ def _wire(
     )
     delivery = None
     if transport is not None:
-        from counterfoil_server.notices import Delivery, describer  # where nobody is told, nothing of it is loaded
-
-        delivery = Delivery(
-            store,
-            transport,
-            verification.make_link,
-            describer(authority, organisation),
-            link_lifetime=settings.times.link,
-        )
+        delivery = _delivery(configuration, authority, verification, transport)
         wakers.append(delivery.wake)
     wakers.append(dispatcher.wake)
     conversation = Conversation(
@@ -326,10 +243,39 @@ def _wire(
     )
 
 
+def _authority(configuration: Configuration, keys: key_files.Keys, judge: Judge, watch: Watch) -> Authority:
+    settings = configuration.settings
+    times, caps = settings.times, settings.caps
+    return watch.authority(
+        issuer=configuration.issuer,
+        tenant=settings.tenant,
+        executor=settings.executor,
+        judge=judge,
+        keys=keys.ring,
+        secrets=keys.secrets,
+        times=Times(ticket=times.ticket, capability=times.capability, run=times.run, signature=times.signature),
+        caps=Caps(caps.per_principal, caps.per_account, caps.per_conversation),
+        client_isolation=settings.trust_client_isolation,
+    )
+
+
+def _delivery(
+    configuration: Configuration, authority: Authority, verification: Verification, transport: Transport
+) -> Delivery:
+    from counterfoil_server.notices import Delivery, describer  # where nobody is told, nothing of it is loaded
+
+    return Delivery(
+        authority.store,
+        transport,
+        verification.make_link,
+        describer(authority, authority.judge.desk.name),
+        link_lifetime=configuration.settings.times.link,
+    )
+
+
 def application(parts: Parts, *, demo: Demo | None = None) -> ASGIApp:
-    """The HTTP application: MCP at ``/mcp``, turns at
-    ``/conversations/…``, pages, ``/healthz``, public keys; the feed where the settings say so, and in demo mode the
-    mailbox. Raises SettingsError where the feed has no token."""
+    """The HTTP application: MCP at ``/mcp``, turns at ``/conversations/…``, pages, ``/healthz``, public keys; the feed
+    where the settings say so, and in demo mode the mailbox. Raises SettingsError where the feed has no token."""
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -452,16 +398,3 @@ def smtp_transport(configuration: Configuration) -> Transport | None:
     return SMTPTransport(
         smtp.host, smtp.port, sender=smtp.sender, username=smtp.username, password=smtp.password, tls=smtp.tls
     )
-
-
-async def _pin_party(store: SQLiteStore, configuration: Configuration) -> None:
-    """Refuse a silent change of the passkeys' host: it would void every passkey."""
-    pinned = await store.setting("rp_id")
-    if pinned is None:
-        await store.put_setting("rp_id", configuration.party.id)
-    elif pinned != configuration.party.id:
-        raise SettingsError(
-            f"The passkeys of this state folder are bound to the host {pinned}, but public_url is at"
-            f" {configuration.party.id}.",
-            "Restore public_url; or use a fresh state folder and invite everyone again.",
-        )

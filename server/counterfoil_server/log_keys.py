@@ -11,17 +11,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from counterfoil import leaves
 from counterfoil.checkpoints import LOG, FormerKey, NoteKey, NoteSigner, hand_over, read_checkpoint
 from counterfoil.errors import ProofRefused, StoreFailed
 from counterfoil_server import key_files
 from counterfoil_server.store import SQLiteStore
-from counterfoil_server.store.sealer import LOG_KEY
-
-if TYPE_CHECKING:
-    from counterfoil_server.app import Parts
+from counterfoil_server.store.sealer import LOG_KEY, Sealer
 
 
 @dataclass(frozen=True)
@@ -33,19 +29,20 @@ class Replaced:
     size: int
 
 
-async def replace(parts: Parts, *, stolen: bool) -> Replaced:
-    """Let a fresh key seal the log from now on. ``stolen``: no former key is named to auditors any more.
+async def replace(store: SQLiteStore, sealer: Sealer, state: Path, *, stolen: bool) -> Replaced:
+    """Let a fresh key seal the store's log from now on. ``state``: the folder with its keys and its checkpoint;
+    ``stolen``: no former key is named to auditors any more.
 
     Raises StoreFailed, and then the former key goes on.
     """
-    state, old = parts.configuration.state, parts.sealer.key
+    old = sealer.key
     try:
         private = await asyncio.to_thread(key_files.next_log_key, state / "keys")
         fresh = NoteSigner.of(old.name, LOG, private)
         leaf = leaves.administered(leaves.LOG_KEY, key=fresh.key.to_text(), former=old.to_text(), stolen=stolen)
-        await parts.store.append_leaf(leaf)
-        await parts.sealer.seal()
-        last = parts.sealer.checkpoint
+        await store.append_leaf(leaf)
+        await sealer.seal()
+        last = sealer.checkpoint
         assert last is not None  # noqa: S101 - it has just been sealed
         both = hand_over(last, fresh)
         await asyncio.to_thread(key_files.replace_private, state / key_files.CHECKPOINT, both.encode())
@@ -56,7 +53,7 @@ async def replace(parts: Parts, *, stolen: bool) -> Replaced:
         await asyncio.to_thread(key_files.keep_log_key, state / "keys", former)
     except OSError as error:
         raise StoreFailed(f"The log's key could not be replaced: {error.strerror}. The former one goes on.") from None
-    await adopt(parts.store, fresh, state / key_files.CHECKPOINT)
+    await adopt(store, fresh, state / key_files.CHECKPOINT)
     return Replaced(fresh.key.to_text(), old.to_text(), last.size)
 
 

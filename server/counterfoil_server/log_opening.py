@@ -13,9 +13,9 @@ from counterfoil.errors import TamperDetected
 from counterfoil.judgement import Judge
 from counterfoil.roster import RosterTrust
 from counterfoil_server import authority_keys
-from counterfoil_server.app import DATABASE, LEDGER, open_ledger, open_sealer, started_by
 from counterfoil_server.config import Configuration
 from counterfoil_server.log_audit import LogAudit
+from counterfoil_server.opening import DATABASE, LEDGER, open_ledger, open_sealer, started_by
 from counterfoil_server.store import SQLiteStore, StateFolder
 from counterfoil_server.store.sealer import Sealer
 

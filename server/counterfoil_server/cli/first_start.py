@@ -17,7 +17,7 @@ SAME_USER = (
 
 def is_fresh(configuration: Configuration) -> bool:
     """Whether the state folder has no database yet."""
-    from counterfoil_server.app import DATABASE
+    from counterfoil_server.opening import DATABASE
 
     return not (configuration.state / DATABASE).exists()
 

@@ -101,7 +101,7 @@ def files(configuration: Configuration) -> list[Check]:
 
 def has_ledger(configuration: Configuration) -> bool:
     """Whether the executor's own memory is there."""
-    from counterfoil_server.app import LEDGER
+    from counterfoil_server.opening import LEDGER
 
     return (configuration.state / LEDGER).exists()
 
@@ -109,7 +109,7 @@ def has_ledger(configuration: Configuration) -> bool:
 def accept_log(configuration: Configuration) -> None:
     """Forget what the executor knows of the log's head, and seal the log as a new one; raises StateFolderInUse while a
     process serves."""
-    from counterfoil_server.app import LEDGER
+    from counterfoil_server.opening import LEDGER
 
     with StateFolder.open(configuration.state):
         anyio.run(_seal_anew, configuration)
@@ -122,7 +122,7 @@ def accept_log(configuration: Configuration) -> None:
 
 async def _seal_anew(configuration: Configuration) -> None:
     from counterfoil_server import log_publishing
-    from counterfoil_server.app import DATABASE, log_signer
+    from counterfoil_server.opening import DATABASE, log_signer
     from counterfoil_server.store import SQLiteStore
     from counterfoil_server.store.sealer import Sealer
 
@@ -191,7 +191,7 @@ def _feed(configuration: Configuration) -> Iterator[Check]:
     """Whether the server would start with the feed, where the settings ask for one."""
     feed = configuration.settings.feed
     if feed is not None:
-        yield attempt("feed", lambda: feed.tokens, "executors outside may follow the log, by a token")[1]
+        yield attempt("feed", lambda: feed.tokens, "executors outside may follow the log, each by a token")[1]
 
 
 def _public(configuration: Configuration) -> Check:

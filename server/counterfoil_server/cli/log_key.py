@@ -14,4 +14,4 @@ async def replace(configuration: Configuration, stolen: bool) -> log_keys.Replac
     from counterfoil_server.app import open_parts
 
     async with open_parts(configuration) as parts:
-        return await log_keys.replace(parts, stolen=stolen)
+        return await log_keys.replace(parts.store, parts.sealer, configuration.state, stolen=stolen)
