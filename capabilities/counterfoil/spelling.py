@@ -3,8 +3,8 @@
 A person signs bytes, and bytes that could be spelled otherwise could be read otherwise. So whatever is read is written
 again and has to come out the same. pydantic's own writer does that five times faster than ours, and it writes the bytes
 of RFC 8785 where the members stand in their order, every integer is one that all implementations read, and there is no
-other number. So the members of a spelled value are sorted, its integers are :data:`SafeInteger`, and it says whether
-it names members that data chose (``has_one_order``); where it does, our own writer is asked.
+other number. So the members of a spelled value are sorted, and its integers are :data:`SafeInteger`. Where data names
+members, which could then stand in another order (``has_one_order``), our own writer is asked.
 """
 
 from __future__ import annotations
@@ -34,12 +34,13 @@ class Spelled(Frozen):
         return schema
 
     def to_bytes(self) -> bytes:
-        """The canonical bytes; made once, then kept."""
+        """The canonical bytes. Made once and then kept: what was signed is never written anew."""
         return canonical(self.model_dump(mode="json"))
 
     @property
     def has_one_order(self) -> bool:
-        """Whether all members that it can name are declared, here and in the values it holds."""
+        """Whether its members can stand in no other order than the sorted one of the declared, here and in the values
+        it holds."""
         return True
 
     @classmethod

@@ -419,7 +419,8 @@ class Store(Protocol):
         """In order."""
 
     async def enrolment_leaves(self, *, after: int = -1) -> list[tuple[Leaf, bytes]]:
-        """All leaves that are filed as enrolments, in order, each with the MAC before it."""
+        """All leaves after that index which are filed as enrolments, in order, each with the MAC of the one before
+        it in the log."""
 
     async def setting(self, name: str) -> str | None:
         """A value pinned with :meth:`put_setting`."""

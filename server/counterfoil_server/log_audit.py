@@ -79,8 +79,7 @@ class LogAudit:
         self._effect_started = effect_started
 
     async def call(self, verb: str, arguments: JSONObject) -> Any:
-        """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong
-        arguments."""
+        """Run the verb of that name; raises :class:`BadArguments` for an unknown one or wrong arguments."""
         if verb not in VERBS:
             raise BadArguments(f"There is no verb {verb[:40]!r}.")
         return await run(verb, getattr(self, verb), arguments)

@@ -78,7 +78,7 @@ class Publisher:
         self._taken = asyncio.Event()
         """Set, and replaced, when there is another one for proofs."""
         self._asked = 0
-        """The size for which witnesses were asked last."""
+        """The largest size for which all witnesses were asked who could be."""
 
     @property
     def witnesses(self) -> tuple[NoteKey, ...]:

@@ -48,7 +48,7 @@ class LogVerbs(Verbs):
         return [Leaf(*row) for row in rows]
 
     async def enrolment_leaves(self, *, after: int = -1) -> list[tuple[Leaf, bytes]]:
-        """In order, each with the MAC before it."""
+        """In order, each with the MAC of the one before it in the log."""
         rows = await self._readers.query(SELECT_ENROLMENT_LEAVES, (after,))
         return [(Leaf(*row[:6]), row[6] or GENESIS) for row in rows]
 
