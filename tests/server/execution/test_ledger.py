@@ -78,7 +78,10 @@ def test_a_ledger_of_an_earlier_version_hears_the_enrolments_of_the_same_log_alo
 def test_where_an_earlier_version_had_read_to_is_not_passed_by_leaves_that_are_not_kept(tmp_path: Path) -> None:
     """A leaf after it that does not open undoes the whole: a shorter log would be another one still."""
     log: list[Leaf] = []
-    for draft in (enrolled("ann", "key", "invitation", "first"), enrolled("ben", "new", "another", "second")):
+    for draft in (
+        enrolled(person="ann", credential="key", invitation="invitation", enrolment="first"),
+        enrolled(person="ben", credential="new", invitation="another", enrolment="second"),
+    ):
         body, mac = seal(draft, index=len(log), at=1, previous=log[-1].mac if log else GENESIS, key=b"k" * 32)
         log.append(Leaf(len(log), body, mac, draft.opening, None, "enrol"))
     path = tmp_path / "ledger.db"
