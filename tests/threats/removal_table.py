@@ -105,6 +105,11 @@ ABOUT_THIS_ENVELOPE = (
     " or statement.envelope != digest:",
     ":",
 )
+AUTHORITY_COMPARES_ENROLMENTS = (
+    CORE + "judgement.py",
+    "            roster.check_enrolled((await self._enrolments.told()).get)\n",
+    "",
+)
 USER_VERIFIED = (CORE + "assertions.py", "    if not data[32] & USER_VERIFIED:\n", "    if False:\n")
 
 REMOVALS = (
@@ -823,7 +828,9 @@ REMOVALS = (
     removal(
         "T40",
         "the invitation's secret signed the passkey",
+        # Two layers: the signature, and the log, which tells of another enrolment.
         (CORE + "roster.py", "        key.verify(unb64(signed.secret_signature), _secret_message(enrolment))\n", ""),
+        AUTHORITY_COMPARES_ENROLMENTS,
         tests="a_passkey",
     ),
     removal(
@@ -1107,11 +1114,7 @@ REMOVALS = (
     removal(
         "T49",
         "the authority compares enrolments with the log",
-        (
-            CORE + "judgement.py",
-            "            roster.check_enrolled((await self._enrolments.told()).get)\n",
-            "",
-        ),
+        AUTHORITY_COMPARES_ENROLMENTS,
         tests="an_enrolment",
     ),
     removal(
