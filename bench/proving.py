@@ -4,13 +4,15 @@
 audience, times, digests, seats, match code, requirements; the roster was verified before) over the three raw ECDSA
 verifications in it, taken in turn. What comes before it at an executor outside, reading the order's file and comparing
 the pages, costs about as much again and is not in it.
+
+Nothing in it waits for anything, so of all rounds the quickest counts, as the documentation of ``timeit`` has it: what
+else the machine does only adds, and adds more to the check, whose code and data fill the caches.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -42,7 +44,7 @@ async def measure() -> dict[str, float]:
 
 
 async def proof_ratio(workshop: Workshop) -> float:
-    """The median time of the check over that of its raw verifications."""
+    """The least time of the check over that of its raw verifications."""
     await workshop.carried_out(await workshop.approved("400.00", "ann", "fay"))
     presented = PresentedOrder.from_bytes(workshop.bank.presented[0].encode())
     roster = await workshop.executor.judge.roster()
@@ -54,7 +56,7 @@ async def proof_ratio(workshop: Workshop) -> float:
             for call in calls:
                 call()
             times[name].append(time.perf_counter() - begun)
-    return statistics.median(times["check"]) / statistics.median(times["raw"])
+    return min(times["check"]) / min(times["raw"])
 
 
 def _check(workshop: Workshop, presented: PresentedOrder, roster: Roster) -> Callable[[], object]:

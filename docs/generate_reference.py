@@ -13,7 +13,7 @@ import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import anyio
 import typer.main
@@ -24,6 +24,7 @@ from reference_words import FIELDS, SETTINGS
 
 from counterfoil import roster, rungs, statements, tickets, tokens
 from counterfoil.errors import CounterfoilError
+from counterfoil.spelling import Spelled
 
 HERE = Path(__file__).resolve().parent
 EXAMPLE = HERE.parent / "examples" / "support_desk"
@@ -211,7 +212,7 @@ def state_diagram() -> str:
     return f'```mermaid\nstateDiagram-v2\n    state "{stopped}" as stopped\n    [*] --> pending\n{lines}\n```'
 
 
-RECORDS: tuple[type[BaseModel], ...] = (
+RECORDS: tuple[type[BaseModel | Spelled], ...] = (
     tickets.Envelope,
     rungs.Rung,
     statements.Statement,
@@ -226,18 +227,26 @@ RECORDS: tuple[type[BaseModel], ...] = (
 )
 
 
-def record(model: type[BaseModel]) -> str:
+def fields(model: type[BaseModel | Spelled]) -> dict[str, Any]:
+    """The fields of one record and their types, be it a model or a struct."""
+    if issubclass(model, BaseModel):
+        return {name: info.annotation for name, info in model.model_fields.items()}
+    hints = get_type_hints(model)
+    return {name: hints[name] for name in model.__struct_fields__}
+
+
+def record(model: type[BaseModel | Spelled]) -> str:
     """The fields of one record."""
     rows = []
-    for name, info in model.model_fields.items():
+    for name, annotation in fields(model).items():
         words = FIELDS.get(f"{model.__name__}.{name}") or FIELDS[name]
-        rows.append((f"`{name}`", type_name(info.annotation), words))
+        rows.append((f"`{name}`", type_name(annotation), words))
     return table(("field", "type", "meaning"), rows)
 
 
 def check_words() -> None:
     """Raise where words describe a field that no record has."""
-    names = {f"{model.__name__}.{name}" for model in RECORDS for name in model.model_fields}
+    names = {f"{model.__name__}.{name}" for model in RECORDS for name in fields(model)}
     unknown = [words for words in FIELDS if words not in names | {name.partition(".")[2] for name in names}]
     if unknown:
         raise ValueError(f"words for fields that do not exist: {', '.join(unknown)}")

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from counterfoil.canonical import b64, parse_strict, unb64
 from counterfoil.errors import BadJSON, StatementRefused
@@ -31,7 +32,7 @@ EXTENSIONS = 0x80
 HEADER_LENGTH = 37
 
 _BEGINS = b'{"type":"webauthn.get","challenge":"'
-_SCHEME = ec.ECDSA(hashes.SHA256())
+_PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,11 @@ def verify_assertion(
     if not (client_data.startswith(begins) and client_data[len(begins) :] in party.endings):
         _check_client_data(client_data, challenge, party)
     _check_authenticator_data(authenticator_data, backup_eligible, party)
-    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())
+    signed = hashlib.sha256(authenticator_data + hashlib.sha256(client_data).digest())
+    try:
+        _loaded(public_key).verify(signature, signed.digest(), _PREHASHED)
+    except (InvalidSignature, ValueError):
+        raise StatementRefused("The passkey's signature is not valid.") from None
 
 
 def _check_client_data(client_data: bytes, challenge: bytes, party: RelyingParty) -> None:
@@ -97,13 +102,6 @@ def _check_authenticator_data(data: bytes, backup_eligible: bool, party: Relying
         raise StatementRefused("The passkey did not verify its user (by PIN, finger or face).")
     if bool(data[32] & BACKUP_ELIGIBLE) != backup_eligible:
         raise StatementRefused("The passkey is not of the kind that was enrolled.")
-
-
-def _check_signature(public_key: bytes, signature: bytes, message: bytes) -> None:
-    try:
-        _loaded(public_key).verify(signature, message, _SCHEME)
-    except (InvalidSignature, ValueError):
-        raise StatementRefused("The passkey's signature is not valid.") from None
 
 
 @lru_cache(maxsize=256)

@@ -230,9 +230,7 @@ class DecisionVerbs(StopVerbs):
         if self.store.now() + rung.hold >= ticket.expires_at:
             why = "It was approved too late: it would expire before its waiting time is over."
             return await self.store.step(ticket_id, self._decline(ticket_id, why))
-        reason = await self._no_longer_allowed(
-            ticket, envelope, evidence.reached.model_copy(update={"hold": rung.hold})
-        )
+        reason = await self._no_longer_allowed(ticket, envelope, evidence.reached.changed(hold=rung.hold))
         if reason is not None:
             return await self.store.step(ticket_id, self._decline(ticket_id, reason))
         try:

@@ -265,6 +265,10 @@ class Desk:
                 f"The operation {operation.name} has no preview.", f"Add one with @{operation.name}.preview."
             )
         for rung in self.ladder_of(operation):
+            try:
+                Rung.of(rung.members())
+            except ValueError as error:
+                raise DeskError(f"A rung of {operation.name} is not right: {error}.", "Correct the rung.") from None
             for role in rung.staff:
                 if role not in self.roles:
                     raise DeskError(

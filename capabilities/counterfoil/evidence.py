@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from counterfoil.assertions import RelyingParty, verify_assertion
 from counterfoil.canonical import salted_digest
 from counterfoil.errors import StatementRefused
@@ -46,8 +48,7 @@ class SignedStatement:
     assertion: Assertion
 
 
-@dataclass(frozen=True)
-class Evidence:
+class Evidence(Struct, frozen=True):
     """What people proved: the amount, who they are, and when the last of them signed (Unix seconds)."""
 
     reached: Rung
@@ -164,7 +165,8 @@ def check_eligible(person: Person, seat: str, envelope: Envelope, roster: Roster
         raise StatementRefused(f"Only people with the role {role} can decide this.")
     if holds or person.id in (envelope.owner, envelope.actor):
         raise StatementRefused("Somebody else has to decide: you stand behind this request yourself.")
-    if envelope.account is not None and any(share_channel(person, other) for other in roster.holders(envelope.account)):
+    holders = roster.holders(envelope.account) if envelope.account is not None else []
+    if any([share_channel(person, other) for other in holders]):
         raise StatementRefused("Somebody else has to decide: your messages go where those of the account's holder go.")
 
 
@@ -231,14 +233,13 @@ def with_wait(evidence: Evidence, now: int) -> Rung:
 
 def met(requirements: Sequence[Rung], reached: Rung) -> Rung | None:
     """The first alternative that the evidence reaches, or None. Asking for nothing is never an alternative."""
-    return next((rung for rung in requirements if not rung.is_empty and reached.covers(rung)), None)
+    for rung in requirements:
+        if reached.covers(rung) and not rung.is_empty:
+            return rung
+    return None
 
 
 def met_but_for_time(requirements: Sequence[Rung], reached: Rung) -> Rung | None:
     """The alternative of the shortest hold that everything but time satisfies, or None."""
-    ready = [
-        rung
-        for rung in requirements
-        if not rung.is_empty and reached.model_copy(update={"hold": rung.hold}).covers(rung)
-    ]
+    ready = [rung for rung in requirements if not rung.is_empty and reached.changed(hold=rung.hold).covers(rung)]
     return min(ready, key=lambda rung: rung.hold, default=None)

@@ -26,7 +26,6 @@ from counterfoil.canonical import b64, canonical, unb64
 from counterfoil.errors import BadJSON, KeyFileError
 
 ALGORITHM = "ES256"
-_SCHEME = ec.ECDSA(hashes.SHA256())
 _PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 _WIDTH = 32
 
@@ -82,7 +81,7 @@ class VerificationKey:
             return False
         r, s = int.from_bytes(signature[:_WIDTH]), int.from_bytes(signature[_WIDTH:])
         try:
-            self.public.verify(encode_dss_signature(r, s), message, _SCHEME)
+            self.public.verify(encode_dss_signature(r, s), hashlib.sha256(message).digest(), _PREHASHED)
         except InvalidSignature:
             return False
         return True

@@ -25,8 +25,8 @@ from counterfoil.desk import Desk
 from counterfoil.errors import CasesError
 from counterfoil.file_mistakes import Mistake, instead, mistakes_in, told
 from counterfoil.policy import Policy
-from counterfoil.policy_explanation import Explanation, Shown, Situation, explain, question_of
-from counterfoil.rungs import Rung
+from counterfoil.policy_explanation import Explanation, Situation, explain, question_of
+from counterfoil.rungs import Rung, WrittenRung
 from counterfoil.toml_lines import Key, Lines, unparsed
 
 FILE_NAME = "policy_cases.toml"
@@ -45,9 +45,14 @@ class Case(Situation):
 
     name: str = Field(min_length=1)
     allowed: bool | None = None
-    requires: list[Shown] | None = None
+    requires: list[WrittenRung] | None = None
     unattended: bool | None = None
     reason: str | None = None
+
+    @property
+    def required(self) -> list[Rung] | None:
+        """The alternatives that are expected, if any are named."""
+        return None if self.requires is None else [each.rung for each in self.requires]
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def read_cases(text: str, desk: Desk, *, source: str = FILE_NAME) -> tuple[Ready
 
 def judge(policy: Policy, ready: ReadyCase) -> Judged:
     """Ask the policy, and compare."""
-    found = explain(policy, ready.question, ready.case.evidence)
+    found = explain(policy, ready.question, ready.case.proved)
     return Judged(ready.case, found, tuple(_failures(ready.case, found)))
 
 
@@ -97,7 +102,7 @@ def _failures(case: Case, found: Explanation) -> Iterator[str]:
     why = " ".join(found.reasons)
     if case.allowed is not None and found.verdict is not None and case.allowed != found.verdict.allowed:
         yield f"It is {'allowed' if found.verdict.allowed else 'refused'}. {why}".rstrip()
-    if case.requires is not None and not _same(case.requires, found.requirements.rungs):
+    if case.required is not None and not _same(case.required, found.requirements.rungs):
         yield f"It requires: {alternatives(found.requirements.rungs)}. {' '.join(found.requirements.reasons)}".rstrip()
     if case.unattended is not None and case.unattended != found.unattended.allowed:
         yield f"Without anybody's approval it {'may' if found.unattended.allowed else 'may not'} run."

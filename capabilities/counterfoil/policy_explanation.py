@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import cedarpy
-from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
 from counterfoil.asking import Question
 from counterfoil.declared_types import is_optional
@@ -25,25 +25,11 @@ from counterfoil.operations import Operation
 from counterfoil.policy import Policy, Requirements, Verdict
 from counterfoil.policy_conditions import Condition, conditions
 from counterfoil.policy_text import Rule
-from counterfoil.rungs import Rung, seconds
+from counterfoil.rungs import Rung, WrittenRung
 from counterfoil.store import Counters
 from counterfoil.values import ASSURANCES, DecimalText, Frozen
 
 NOT_ASKED_FOR = "The policy would allow it, but it is less than any approval that people are asked for."
-
-
-def _with_seconds(value: Any) -> Any:
-    """Evidence whose hold was written as a duration."""
-    if isinstance(value, dict) and isinstance(value.get("hold"), str):
-        try:
-            return value | {"hold": seconds(value["hold"])}
-        except ValueError as error:
-            raise ValueError(f"has a hold that is no duration: {error}", "Write it as in 1 day or 36 hours.") from None
-    return value
-
-
-Shown = Annotated[Rung, BeforeValidator(_with_seconds)]
-"""Evidence as people write it: ``hold`` may be text such as ``1 day``."""
 
 
 class Earlier(Frozen):
@@ -64,7 +50,12 @@ class Situation(Frozen):
     facts: dict[str, JsonValue] = Field(default_factory=dict)
     counters: Earlier = Earlier()
     tainted: bool = False
-    evidence: Shown | None = None
+    evidence: WrittenRung | None = None
+
+    @property
+    def proved(self) -> Rung | None:
+        """The evidence, if any is given."""
+        return None if self.evidence is None else self.evidence.rung
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ Whether the evidence *suffices* the executor asks its own policy; that it runs o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from counterfoil.assertions import RelyingParty
 from counterfoil.errors import OrderRefused, StatementRefused, TamperDetected
@@ -33,8 +34,7 @@ MAX_RUN = 3600
 """Seconds from redemption to ``run_by`` that an order can have; the setting ``times.run`` allows no more."""
 
 
-@dataclass(frozen=True)
-class Proven:
+class Proven(Struct, frozen=True):
     """An order that verified, with the evidence that was verified for it."""
 
     claims: OrderClaims

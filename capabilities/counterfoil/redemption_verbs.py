@@ -81,7 +81,7 @@ class RedemptionVerbs(Door):
         held = await self.store.mint(fresh, leaves.minted(ticket_id, fresh.id, fresh.key))
         claims = self._capability_claims(ticket, held)
         signer, within = self._signer(held.key), self.times.signature
-        return await tokens.issue(signer, tokens.CAPABILITY_TYPE, claims.model_dump(), within=within)
+        return await tokens.issue(signer, tokens.CAPABILITY_TYPE, claims.members(), within=within)
 
     def _capability_claims(self, ticket: Ticket, held: Capability) -> tokens.CapabilityClaims:
         return tokens.CapabilityClaims(
@@ -145,7 +145,7 @@ class RedemptionVerbs(Door):
         claims = self._order_claims(ticket, ticket.redeemed_at)
         signer, within = self.keys.current, self.times.signature
         try:
-            order = await tokens.issue(signer, tokens.ORDER_TYPE, claims.model_dump(), within=within)
+            order = await tokens.issue(signer, tokens.ORDER_TYPE, claims.members(), within=within)
         except BaseException:  # whoever waited for it may have gone as well
             self._unsigned.add(ticket.id)
             raise
@@ -196,7 +196,7 @@ class RedemptionVerbs(Door):
     async def _anew(self, kind: str, claims: tokens.CapabilityClaims | tokens.OrderClaims, is_over: bool) -> str | None:
         if not is_over:
             return None
-        return await tokens.issue(self.keys.current, kind, claims.model_dump(), within=self.times.signature)
+        return await tokens.issue(self.keys.current, kind, claims.members(), within=self.times.signature)
 
     async def report(self, ticket_id: str, event: Event, outcome: dict[str, object]) -> Ticket:
         """Record what the executor found out, and tell the holder of all that was executed or may have been (T53).

@@ -96,16 +96,13 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         # Asked also where there are no facts, and then thrown away: it must not take less time (T54).
         required = await self.judge.requirements(envelope, previewed.facts or operation.blank_facts, now)
         if previewed.facts is not None:
-            envelope = envelope.model_copy(
-                update={
-                    "facts": canonical(previewed.facts.model_dump(mode="json")).decode(),
-                    "requirements": required.rungs,
-                }
+            envelope = envelope.changed(
+                facts=canonical(previewed.facts.model_dump(mode="json")).decode(), requirements=required.rungs
             )
             refusal = None if required.rungs else "; ".join(required.reasons) or "The policy does not allow this."
             grant = await self._unattended(envelope, operation)
             if grant is not None:
-                envelope = envelope.model_copy(update={"grant": grant.ticket, "requirements": ()})
+                envelope = envelope.changed(grant=grant.ticket, requirements=())
                 refusal = None
         try:
             ticket = await self._create(envelope, operation, refusal)
@@ -113,7 +110,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         except AccountBusy:
             # To the AI it looks like any other ticket (T54); it names no account, so nobody is told and nobody can
             # approve it (T12).
-            nobodys = envelope.model_copy(update={"account": None, "facts": None, "requirements": ()})
+            nobodys = envelope.changed(account=None, facts=None, requirements=())
             return await self._create(nobodys, operation, "Too many requests were already waiting for this account.")
 
     async def _to_undo(

@@ -9,23 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from msgspec import Meta, field
+from pydantic import BeforeValidator, Field
 
-from counterfoil.spelling import SafeInteger, Spelled
-from counterfoil.values import ASSURANCES, Assurance
+from counterfoil.canonical import MAX_INTEGER
+from counterfoil.spelling import Spelled
+from counterfoil.values import ASSURANCES, Assurance, Frozen
 
 _SURENESS = {assurance: place for place, assurance in enumerate(ASSURANCES)}
 
 
-class Rung(Spelled):
+class Rung(Spelled, frozen=True, kw_only=True):
     """A least amount of evidence. ``staff``: role → distinct eligible approvals; ``hold``: seconds to wait."""
 
     holder: Assurance = "none"
-    staff: dict[str, Annotated[SafeInteger, Field(ge=1)]] = Field(default_factory=dict)
+    staff: dict[str, Annotated[int, Meta(ge=1, le=MAX_INTEGER)]] = field(default_factory=dict)
     code: bool = False
-    hold: Annotated[SafeInteger, Field(ge=0)] = 0
+    hold: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
     @property
     def has_one_order(self) -> bool:
@@ -93,6 +95,29 @@ def seconds(text: str) -> int:
     return int(match[1]) * unit
 
 
+def _duration(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return seconds(value)
+    except ValueError as error:
+        raise ValueError(f"is no duration: {error}", "Write it as in 1 day or 36 hours.") from None
+
+
+class WrittenRung(Frozen):
+    """A rung as people write it in files, whose mistakes are told by their place; ``hold`` may be text: ``1 day``."""
+
+    holder: Assurance = "none"
+    staff: dict[str, Annotated[int, Field(ge=1, le=MAX_INTEGER)]] = Field(default_factory=dict)
+    code: bool = False
+    hold: Annotated[int, Field(ge=0, le=MAX_INTEGER), BeforeValidator(_duration)] = 0
+
+    @property
+    def rung(self) -> Rung:
+        """The rung that was meant."""
+        return Rung(holder=self.holder, staff=self.staff, code=self.code, hold=self.hold)
+
+
 DEFAULT_LADDER: Sequence[Rung] = ()
 """Stands for :func:`default_ladder` over the desk's own roles."""
 
@@ -100,7 +125,7 @@ DEFAULT_LADDER: Sequence[Rung] = ()
 def default_ladder(roles: Iterable[str]) -> tuple[Rung, ...]:
     """The holder's passkey with the match code; with one approval of a role; with two."""
     base = Rung(holder="passkey", code=True)
-    return (base, *(base.model_copy(update={"staff": {role: count}}) for count in (1, 2) for role in roles))
+    return (base, *(base.changed(staff={role: count}) for count in (1, 2) for role in roles))
 
 
 @dataclass(frozen=True)

@@ -1,41 +1,46 @@
 """Closed values whose canonical JSON is made, and seen to be canonical, without walking through them.
 
 A person signs bytes, and bytes that could be spelled otherwise could be read otherwise. So whatever is read is written
-again and has to come out the same. pydantic's own writer does that five times faster than ours, and it writes the bytes
-of RFC 8785 where the members stand in their order, every integer is one that all implementations read, and there is no
-other number. So the members of a spelled value are sorted, and its integers are :data:`SafeInteger`. Where data names
-members, which could then stand in another order (``has_one_order``), our own writer is asked.
+again and has to come out the same. These values are msgspec's structs (decision 0050): read into slots and written with
+sorted members by one library in C, in a fifth of the time that pydantic and our own writer take. That writer makes the
+bytes of RFC 8785 where every integer is one that all implementations read (:data:`SafeInteger`), there is no other
+number, and no member's name comes from data. Where data names members, whose order could then be another
+(``has_one_order``), our own writer is asked.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, GetCoreSchemaHandler
-from pydantic_core import CoreSchema
+import msgspec
+from msgspec import Meta, Struct
 
 from counterfoil.canonical import MAX_INTEGER, canonical
 from counterfoil.errors import BadJSON
-from counterfoil.values import Frozen
 
-SafeInteger = Annotated[int, Field(ge=-MAX_INTEGER, le=MAX_INTEGER)]
+SafeInteger = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 """An integer that every JSON implementation reads exactly."""
+First = Literal[1]
+"""The version 1 of a format; msgspec takes neither ``true`` nor ``1.0`` for it."""
+
+_write = msgspec.json.Encoder(order="sorted").encode
 
 
-class Spelled(Frozen):
-    """A value with one spelling in canonical JSON."""
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        schema = handler(source)
-        members: Any = handler.resolve_ref_schema(schema)
-        members = members["schema"]
-        members["fields"] = dict(sorted(members["fields"].items()))
-        return schema
+class Spelled(Struct, frozen=True, forbid_unknown_fields=True):
+    """A value with one spelling in canonical JSON. What is read is validated; what is made is mypy's to check."""
 
     def to_bytes(self) -> bytes:
         """The canonical bytes. Made once and then kept: what was signed is never written anew."""
-        return canonical(self.model_dump(mode="json"))
+        return canonical(self.members())
+
+    def members(self) -> dict[str, Any]:
+        """The members as JSON values."""
+        members: dict[str, Any] = msgspec.to_builtins(self)
+        return members
+
+    def changed(self, **members: Any) -> Self:
+        """The same with other members."""
+        return msgspec.structs.replace(self, **members)
 
     @property
     def has_one_order(self) -> bool:
@@ -44,12 +49,15 @@ class Spelled(Frozen):
         return True
 
     @classmethod
+    def of(cls, members: Any) -> Self:
+        """The value of these JSON values; raises :class:`ValueError` where they are none."""
+        return msgspec.convert(members, cls)
+
+    @classmethod
     def read(cls, body: bytes) -> Self:
         """The value of these bytes; raises :class:`ValueError` where they are none, and :class:`BadJSON` where they are
         not exactly what :meth:`to_bytes` writes."""
-        value = cls.model_validate_json(body)
-        if value.has_one_order and cls.__pydantic_serializer__.to_json(value) == body:
-            return value
-        if value.to_bytes() != body:
+        value = msgspec.json.decode(body, type=cls)
+        if not (_write(value) == body and value.has_one_order) and value.to_bytes() != body:
             raise BadJSON("The value is not in its canonical form.")
         return value

@@ -16,13 +16,13 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from msgspec import Meta
 
 from counterfoil.errors import BadJSON, StatementRefused
 from counterfoil.rungs import Rung
-from counterfoil.spelling import SafeInteger, Spelled
+from counterfoil.spelling import First, SafeInteger, Spelled
 from counterfoil.tickets import ACCESS, Envelope
-from counterfoil.values import Frozen, Version
+from counterfoil.values import Frozen
 
 Choice = Literal["approve", "decline"]
 """What a person chooses."""
@@ -50,11 +50,11 @@ MAX_REFERENCE = 200
 """Characters of the reference that a person may add to a settlement; as many as a receipt's."""
 
 
-class Signable(Spelled):
+class Signable(Spelled, frozen=True, kw_only=True):
     """What everything that a person signs about one ticket has in common. ``nonce`` is 32 random bytes that the store
     spends with it; times are Unix seconds of the store's clock."""
 
-    v: Version = 1
+    v: First = 1
     issuer: str
     envelope: str
     display: str
@@ -86,7 +86,7 @@ class Signable(Spelled):
             raise StatementRefused("The statement is not in its canonical form.") from None
 
 
-class Statement(Signable):
+class Statement(Signable, frozen=True, kw_only=True):
     """One person's decision in one seat. ``code`` is the match code the person typed."""
 
     decision: Decision
@@ -98,11 +98,11 @@ class Statement(Signable):
         return NAMESPACES[self.decision]
 
 
-class Settlement(Signable):
+class Settlement(Signable, frozen=True, kw_only=True):
     """What one person established of an effect whose end nobody knew, and the reference they add (may be empty)."""
 
     found: Found
-    reference: Annotated[str, Field(max_length=MAX_REFERENCE)]
+    reference: Annotated[str, Meta(max_length=MAX_REFERENCE)]
 
     @property
     def namespace(self) -> str:
@@ -146,11 +146,9 @@ def seats_required(envelope: Envelope) -> tuple[str, ...]:
 
 
 def is_required(seat: str, envelope: Envelope) -> bool:
-    """Whether it is one of these seats. (Of so few, lists are quicker than generators; each check of an order asks.)"""
-    if seat == HOLDER:
-        return any([rung.holder != "none" for rung in envelope.requirements])
+    """Whether it is one of these seats. (Of so few, a list is quicker than a generator, and each check asks.)"""
     role = role_of(seat)
-    return role is not None and any([role in rung.staff for rung in envelope.requirements])
+    return any([rung.holder != "none" if seat == HOLDER else role in rung.staff for rung in envelope.requirements])
 
 
 def seats_of(alternatives: Iterable[Rung]) -> tuple[str, ...]:

@@ -30,8 +30,7 @@ from typing import Any, Literal
 from counterfoil.canonical import digest, parse_strict, unb64
 from counterfoil.errors import BadJSON, TamperDetected, WrongState
 from counterfoil.rungs import Rung
-from counterfoil.spelling import SafeInteger, Spelled
-from counterfoil.values import Frozen, Version
+from counterfoil.spelling import First, SafeInteger, Spelled
 
 
 class State(StrEnum):
@@ -146,13 +145,13 @@ def state_told(events: Iterable[str]) -> State:
     return state
 
 
-class Signals(Frozen):
+class Signals(Spelled, frozen=True, kw_only=True):
     """What the conversation layer observed. Signals only ever add requirements."""
 
     tainted: bool = False
 
 
-class Envelope(Spelled):
+class Envelope(Spelled, frozen=True, kw_only=True):
     """What was requested, frozen; people sign its digest. Unknown fields are refused, so that no one signs past them.
 
     ``owner`` is the person behind the principal, ``actor`` the one at its keyboard, where they are known;
@@ -161,7 +160,7 @@ class Envelope(Spelled):
     (32 bytes, base64url) makes the digest of the whole unguessable. Times are Unix seconds.
     """
 
-    v: Version = 1
+    v: First = 1
     issuer: str
     tenant: str
     ticket: str

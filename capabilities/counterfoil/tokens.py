@@ -29,7 +29,7 @@ CAPABILITY_TYPE: Literal["cf-cap+jwt"] = "cf-cap+jwt"
 ORDER_TYPE: Literal["cf-exec+jwt"] = "cf-exec+jwt"
 
 
-class CapabilityClaims(Spelled):
+class CapabilityClaims(Spelled, frozen=True, kw_only=True):
     """What a capability says: this principal may redeem this ticket, with exactly these bytes, once, until ``exp``."""
 
     iss: str
@@ -42,7 +42,7 @@ class CapabilityClaims(Spelled):
     exp: SafeInteger
 
 
-class OrderClaims(Spelled):
+class OrderClaims(Spelled, frozen=True, kw_only=True):
     """What an order says: this executor shall run this ticket, redeemed at ``redeemed_at``, not after ``run_by``."""
 
     iss: str
@@ -143,4 +143,4 @@ def _read(text: str, kind: str, keys: Mapping[str, VerificationKey], model: type
     try:
         return model.read(body), kid
     except BadJSON:  # in another spelling, which a token may have
-        return model.model_validate(parse_strict(body)), kid
+        return model.of(parse_strict(body)), kid

@@ -62,7 +62,7 @@ def opened(settings: Settings, folder: Path, clock: Callable[[], float]) -> Iter
                 trust=trust,
                 executor=settings.executor,
                 verifier=OrderVerifier(
-                    trust=trust, executor=settings.executor, floors=settings.floor, memory=memory,
+                    trust=trust, executor=settings.executor, floors=settings.floors, memory=memory,
                     feed_life=settings.feed_life,
                 ),
                 database=books,

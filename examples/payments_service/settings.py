@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 
 from counterfoil.bundle import Trust
 from counterfoil.errors import CounterfoilError
-from counterfoil.rungs import Rung
+from counterfoil.rungs import Rung, WrittenRung
 from counterfoil.values import DecimalText, Frozen
 from payments_service.database import StartRefused
 from payments_service.refunds import Limit
@@ -48,8 +48,13 @@ class Settings(Frozen):
     feed_every: Annotated[float, Field(gt=0, le=3600)] = 5.0
     feed_token: str
     orders_token: str
-    floor: Annotated[dict[str, tuple[Rung, ...]], Field(min_length=1)]
+    floor: Annotated[dict[str, tuple[WrittenRung, ...]], Field(min_length=1)]
     limits: dict[str, Limits]
+
+    @property
+    def floors(self) -> dict[str, tuple[Rung, ...]]:
+        """The floor of each operation."""
+        return {operation: tuple(each.rung for each in floor) for operation, floor in self.floor.items()}
 
 
 def load(path: Path) -> Settings:
@@ -68,7 +73,7 @@ def load(path: Path) -> Settings:
     if not _is_address(settings.authority):
         raise StartRefused("authority is the address of the desk, as in https://desk.example.")
     for operation, floor in settings.floor.items():
-        if not floor or any(rung.is_empty for rung in floor):
+        if not floor or any(each.rung.is_empty for each in floor):
             raise StartRefused(f"The floor of {operation} asks for nothing. Say at least whose approval it takes.")
     return settings
 

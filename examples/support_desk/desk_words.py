@@ -14,7 +14,7 @@ from counterfoil import Account, Facts, Money, NotExecuted, Receipt, Rung, fact,
 Reason = Annotated[str, Field(min_length=3, max_length=120)]
 
 HOLDER = Rung(holder="passkey", code=True)
-MONEY = (HOLDER, *(HOLDER.model_copy(update={"staff": {"finance": count}}) for count in (1, 2)))
+MONEY = (HOLDER, *(HOLDER.changed(staff={"finance": count}) for count in (1, 2)))
 """What may be asked for before money leaves: the account holder, then one colleague in finance as well, then two."""
 
 ONE_DAY = 86_400

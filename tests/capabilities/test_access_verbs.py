@@ -315,7 +315,7 @@ async def signed_otherwise(world: World, ticket: Ticket, decision: str) -> Signe
     offer = await world.authority.prepare(
         ticket.id, "ann", passkey.credential, "approve", world.authority.match_code(ticket.id)
     )
-    statement = Statement.model_validate(offer.statement.model_dump() | {"decision": decision})
+    statement = Statement.of(offer.statement.members() | {"decision": decision})
     return SignedStatement(statement.to_bytes(), passkey.sign(statement.challenge))
 
 

@@ -39,7 +39,7 @@ def fails(day: Day, contents: Contents) -> str:
 
 def signed_again(passkey: Passkey, signed: Signed, **changes: Any) -> Signed:
     """A statement that its own signer signs again with changes: somebody with the passkey helps the forger."""
-    statement = Statement.from_bytes(signed.statement.encode()).model_copy(update=changes)
+    statement = Statement.from_bytes(signed.statement.encode()).changed(**changes)
     return Signed(statement=statement.to_bytes().decode(), assertion=passkey.sign(statement.challenge))
 
 
@@ -483,7 +483,7 @@ def test_an_envelope_is_the_trusted_authoritys_and_can_be_read() -> None:
         ({"arguments": "[]"}, "the request does not hold. It cannot be read"),
         ({"arguments": "{"}, "the request does not hold. It cannot be read"),
     ):
-        text = envelope.model_copy(update=changes).to_bytes().decode()
+        text = envelope.changed(**changes).to_bytes().decode()
         assert why in fails(day, with_ticket(mine, envelope=text))
 
 

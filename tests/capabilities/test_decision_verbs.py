@@ -302,7 +302,7 @@ async def test_T08_only_the_statement_that_was_offered_can_be_signed(world: Worl
         {"person": "fil", "credential": world.passkeys["fil"].credential},
     ]
     for change in changes:
-        altered = offer.statement.model_copy(update=change)
+        altered = offer.statement.changed(**change)
         signer = world.passkeys[altered.person]
         with pytest.raises(StatementRefused):
             await world.authority.decide(ticket.id, signed_by(signer, altered))
@@ -316,7 +316,7 @@ async def planted(world: World, ticket: Ticket, *, lives: int = 600, **changes: 
     offer = await world.authority.prepare(
         ticket.id, "ann", world.passkeys["ann"].credential, "approve", world.authority.match_code(ticket.id)
     )
-    statement = offer.statement.model_copy(update={"nonce": b64(b"p" * 32), **changes})
+    statement = offer.statement.changed(**{"nonce": b64(b"p" * 32), **changes})
     data = {"statement": digest("counterfoil-statement", statement.to_bytes())}
     expiry = world.store.now() + lives
     await world.store.put_secret(Secret("nonce", nonce_digest(statement.nonce), ticket.id, data, expiry))

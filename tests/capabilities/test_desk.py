@@ -187,6 +187,23 @@ def test_a_rung_may_only_name_the_desks_own_roles() -> None:
         desk.check()
 
 
+@pytest.mark.parametrize(
+    ("rung", "wrong"),
+    [
+        (Rung(holder="paskey"), "paskey"),  # type: ignore[arg-type]
+        (Rung(staff={"finance": 0}), "staff"),
+        (Rung(staff={"finance": True}), "staff"),
+        (Rung(code=1), "code"),  # type: ignore[arg-type]
+        (Rung(hold=-1), "hold"),
+    ],
+)
+def test_an_impossible_rung_is_told_when_the_desk_is_checked(rung: Rung, wrong: str) -> None:
+    desk = empty_desk()
+    desk.operation(ladder=[rung])(good).preview(preview)
+    with pytest.raises(DeskError, match=f"A rung of good is not right: .*{wrong}"):
+        desk.check()
+
+
 def test_the_ladder_is_the_operations_own_or_the_desks_or_the_default() -> None:
     desk = empty_desk()
     declared = desk.operation(good)

@@ -317,8 +317,8 @@ def test_requirements_are_met_by_at_least_what_they_ask() -> None:
     assert met([Rung(staff={"finance": 2})], REACHED) is None
     assert met([Rung(staff={"identity": 1})], REACHED) is None
     assert met([held], REACHED) is None
-    assert met([held], REACHED.model_copy(update={"hold": 59})) is None
-    assert met([held], REACHED.model_copy(update={"hold": 60})) == held
+    assert met([held], REACHED.changed(hold=59)) is None
+    assert met([held], REACHED.changed(hold=60)) == held
     assert met([], REACHED) is None
 
 

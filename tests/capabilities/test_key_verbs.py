@@ -132,7 +132,7 @@ async def test_a_capability_that_a_thief_signs_later_is_refused(world: World, fo
         genuine, world.authority.keys.verification_keys, issuer=world.authority.issuer, now=world.store.now()
     )
     with pytest.raises(Suspended):
-        await world.authority.redeem(ticket.id, tokens.sign(stolen, tokens.CAPABILITY_TYPE, claims.model_dump()))
+        await world.authority.redeem(ticket.id, tokens.sign(stolen, tokens.CAPABILITY_TYPE, claims.members()))
     assert (await world.authority.redeem(ticket.id, genuine))[0].state is State.EXECUTING
 
 

@@ -19,7 +19,7 @@ from counterfoil.errors import PolicyError
 from counterfoil.policy import FAILED, FORBIDDEN, NO_EVIDENCE, NOTHING_PERMITS, Policy
 from counterfoil.rungs import Rung, default_ladder
 from counterfoil.store import Counters
-from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt
+from counterfoil.values import Account, Assurance, Contact, Execution, Facts, Money, Receipt
 
 
 class NobodyKnown:
@@ -242,8 +242,9 @@ def test_a_hold_is_evidence() -> None:
 def test_stronger_assurance_of_the_holder_includes_the_weaker() -> None:
     linked = load(permit("context.holder_link"))
     bound = load(permit("context.holder_passkey_bound"))
-    for holder, allowed in (("link", False), ("passkey", False), ("passkey_bound", True)):
-        evidence = Rung.model_validate({"holder": holder})
+    cases: tuple[tuple[Assurance, bool], ...] = (("link", False), ("passkey", False), ("passkey_bound", True))
+    for holder, allowed in cases:
+        evidence = Rung(holder=holder)
         assert linked.allows(asked(), evidence).allowed
         assert bound.allows(asked(), evidence).allowed is allowed
     assert not linked.allows(asked(), Rung(code=True)).allowed

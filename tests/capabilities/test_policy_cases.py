@@ -71,11 +71,13 @@ def said(*, evidence: Rung | None = None, amount: str = "20.00", **given: object
     money = {"value": amount, "currency": "EUR"}
     facts = {"locked": False} | (given.pop("facts", None) or {})  # type: ignore[operator]
     situation = Situation.model_validate(
-        {"operation": "refund", "arguments": {"amount": money}, "facts": facts, "evidence": evidence} | given
+        {"operation": "refund", "arguments": {"amount": money}, "facts": facts}
+        | given
+        | ({} if evidence is None else {"evidence": evidence.members()})
     )
     question = question_of(desk, situation)
     assert not isinstance(question, list), question
-    return explain(policy, question, situation.evidence)
+    return explain(policy, question, situation.proved)
 
 
 def applying(found: Explanation) -> dict[str | None, bool | None]:

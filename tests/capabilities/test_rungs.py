@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from counterfoil.rungs import Ladder, Rung, default_ladder, duration
+from counterfoil.rungs import Ladder, Rung, WrittenRung, default_ladder, duration
 from counterfoil.values import ASSURANCES
 
 RUNGS = st.builds(
@@ -88,9 +90,17 @@ def test_only_the_rung_that_asks_for_nothing_is_empty() -> None:
         {"y": 1},
     ],
 )
-def test_impossible_rungs_cannot_be_made(values: dict[str, object]) -> None:
+def test_impossible_rungs_cannot_be_made(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"Expected|Invalid|unknown"):
+        Rung.of(values)
     with pytest.raises(ValidationError):
-        Rung.model_validate(values)
+        WrittenRung.model_validate(values)
+
+
+@pytest.mark.parametrize(("written", "hold"), [("1 day", 86400), ("90", 90), (7, 7)])
+def test_a_rung_can_be_written_with_a_duration(written: object, hold: int) -> None:
+    read = WrittenRung.model_validate({"staff": {"x": 2}, "hold": written})
+    assert read.rung == Rung(staff={"x": 2}, hold=hold)
 
 
 def test_the_default_ladder_asks_for_more_step_by_step() -> None:

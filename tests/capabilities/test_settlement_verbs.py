@@ -56,8 +56,8 @@ async def forged(
     attacker with the database has put there: every other check must hold by itself. It is made of a genuine one of
     ``by``."""
     genuine = await world.finding(ticket, by)
-    settlement = Settlement.from_bytes(genuine.statement).model_copy(
-        update={"person": signer, "credential": world.passkeys[signer].credential, "nonce": b64(b"f" * 32)} | changes
+    settlement = Settlement.from_bytes(genuine.statement).changed(
+        **{"person": signer, "credential": world.passkeys[signer].credential, "nonce": b64(b"f" * 32)} | changes
     )
     body = settlement.to_bytes()
     data = {"statement": settlement_digest(body)}
@@ -322,7 +322,7 @@ async def test_a_settlement_that_the_authority_never_made_is_refused(world: Worl
     ticket = await world.unknown()
     genuine = Settlement.from_bytes((await world.finding(ticket, "fay")).statement)
     for changes in ({"nonce": b64(b"x" * 32)}, {"found": "not_executed"}, {"reference": "RF-1"}):
-        changed = genuine.model_copy(update=changes)
+        changed = genuine.changed(**changes)
         signed = SignedStatement(changed.to_bytes(), world.passkeys["fay"].sign(changed.challenge))
         assert "used before" in await refused(world, ticket, signed, StatementRefused)
 

@@ -407,7 +407,7 @@ def envelope_of(desk: Desk, **changes: Any) -> Envelope:
         expires_at=START + 86400,
         salt=SALT,
     )
-    return envelope.model_copy(update=changes)
+    return envelope.changed(**changes)
 
 
 def statement_of(
@@ -427,7 +427,7 @@ def statement_of(
         nonce=b64(b"n" * 32),
         iat=START + 10,
         exp=START + 610,
-    ).model_copy(update=changes)
+    ).changed(**changes)
 
 
 def signed_by(passkey: Passkey, statement: Statement, **misbehaviour: Any) -> SignedStatement:

@@ -22,7 +22,7 @@ from vectors.core import agrees, answer
 from vectors.vector import Vector, accepted, refused
 
 FEED_TOKEN = "feed-token-0123456789-0123456789"
-FLOORS = {"refund": [Rung(holder="passkey", code=True).model_dump(mode="json")]}
+FLOORS = {"refund": [Rung(holder="passkey", code=True).members()]}
 PAYMENT = {
     "account": "A-1", "method": "Visa ending 4242", "currency": "EUR", "captured": 12000, "refunded": 0, "version": 1,
 }  # fmt: skip

@@ -232,7 +232,7 @@ def _stolen(parts: Parts, ticket: Ticket) -> str:
         iss=authority.issuer, aud=authority.executor, jti="again", ticket=ticket.id, envelope=ticket.digest,
         redeemed_at=now, run_by=now + 300,
     )  # fmt: skip
-    return sign(held(authority.keys.current), ORDER_TYPE, claims.model_dump())
+    return sign(held(authority.keys.current), ORDER_TYPE, claims.members())
 
 
 async def witness(desk: Desk, parts: Parts) -> str:

@@ -232,8 +232,8 @@ REMOVALS = (
         "the signature is verified",
         (
             CORE + "assertions.py",
-            "    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())\n",
-            "",
+            "        _loaded(public_key).verify(signature, signed.digest(), _PREHASHED)\n",
+            "        pass\n",
         ),
     ),
     removal(
@@ -839,8 +839,8 @@ REMOVALS = (
         # Four layers: nothing is ever met by nobody, policy is not asked with nothing, and the authority redeemed it.
         (
             CORE + "evidence.py",
-            "    return next((rung for rung in requirements if not rung.is_empty and reached.covers(rung)), None)\n",
-            "    return next((rung for rung in requirements if reached.covers(rung)), None)\n",
+            "        if reached.covers(rung) and not rung.is_empty:\n",
+            "        if reached.covers(rung):\n",
         ),
         (CORE + "policy.py", "        if evidence.is_empty:\n", "        if False:\n"),
         EXECUTOR_ASKS_POLICY,
@@ -1017,8 +1017,8 @@ REMOVALS = (
         ),
         (
             CORE + "assertions.py",
-            "    _check_signature(public_key, signature, authenticator_data + hashlib.sha256(client_data).digest())\n",
-            "",
+            "        _loaded(public_key).verify(signature, signed.digest(), _PREHASHED)\n",
+            "        pass\n",
         ),
     ),
     removal(

@@ -283,7 +283,7 @@ class Siege:
             iss=parts.authority.issuer, aud=parts.authority.executor, jti=f"order-{ticket.id}", ticket=ticket.id,
             envelope=ticket.digest, redeemed_at=now, run_by=now + 300,
         )  # fmt: skip
-        order = sign(held(parts.authority.keys.current), ORDER_TYPE, genuine.model_dump() | claims)
+        order = sign(held(parts.authority.keys.current), ORDER_TYPE, genuine.members() | claims)
         await parts.engine.submit(ticket, order)
         await parts.engine.settle()
 

@@ -158,7 +158,7 @@ def envelope(**changes: Any) -> Envelope:
         requested_at=START,
         expires_at=START + 86400,
         salt=b64(salt),
-    ).model_copy(update=changes)
+    ).changed(**changes)
 
 
 LABELS = {"order_id": "Order id", "amount": "Amount", "reason": "Reason"}
@@ -194,7 +194,7 @@ def statement(request: Envelope, person: str, seat: str = HOLDER, /, **changes: 
         nonce=b64(seed(f"nonce of {request.ticket} {person} {seat}")),
         iat=START + 10,
         exp=START + 610,
-    ).model_copy(update=changes)
+    ).changed(**changes)
 
 
 def signed(told: Statement, by: str | None = None, **misbehaviour: Any) -> dict[str, Any]:

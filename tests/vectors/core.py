@@ -52,7 +52,7 @@ def _json(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
 
 def _capability(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     claims, _ = read_capability(given["token"], trust.authority_keys, issuer=trust.issuer, now=given["now"])
-    return claims.model_dump(include={"jti", "ticket", "sub", "envelope"})
+    return {name: getattr(claims, name) for name in ("jti", "ticket", "sub", "envelope")}
 
 
 def _order(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
@@ -71,7 +71,7 @@ def _order(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
     return {
         "ticket": claims.ticket,
         "people": list(proven.evidence.people),
-        "reached": proven.reached.model_dump(mode="json"),
+        "reached": proven.reached.members(),
     }
 
 
@@ -107,13 +107,13 @@ class Remembered:
 
 
 def _presented(given: JSONObject, trust: bundle.Trust, folder: Path) -> JSONObject:
-    floors = {name: [Rung.model_validate(rung) for rung in rungs] for name, rungs in given["floors"].items()}
+    floors = {name: [Rung(**rung) for rung in rungs] for name, rungs in given["floors"].items()}
     verifier = OrderVerifier(trust=trust, executor=given["executor"], floors=floors, memory=Remembered(given["memory"]))
     proven = verifier.verify(given["presented"].encode(), now=given["now"])
     return {
         "ticket": proven.claims.ticket,
         "people": list(proven.evidence.people),
-        "reached": proven.reached.model_dump(mode="json"),
+        "reached": proven.reached.members(),
     }
 
 

@@ -98,7 +98,7 @@ def forged_leaves() -> list[Forgery]:
     request = envelope()
     ann = statement(request, "ann")
     fay = signed(statement(request, "fay", FINANCE))
-    decline = signed(ann.model_copy(update={"decision": "decline", "code": None}))
+    decline = signed(ann.changed(decision="decline", code=None))
     relabelled = decline | {"statement": ann.to_bytes().decode()}
     unverified = signed(ann, flags=0x09)
     late = signed(statement(request, "fay", FINANCE, iat=REDEEMED + 1, exp=REDEEMED + 2))

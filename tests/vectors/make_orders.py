@@ -45,8 +45,8 @@ def order_vectors() -> list[Vector]:
 
     attacks = token_attacks(ORDER_TYPE, CAPABILITY_TYPE, order_of(request))
     other = envelope(ticket="cf_2")
-    held = envelope(ticket="cf_3", requirements=(ALONE.model_copy(update={"hold": 60}),))
-    bound = envelope(ticket="cf_4", account="A-2", requirements=(ALONE.model_copy(update={"holder": "passkey_bound"}),))
+    held = envelope(ticket="cf_3", requirements=(ALONE.changed(hold=60),))
+    bound = envelope(ticket="cf_4", account="A-2", requirements=(ALONE.changed(holder="passkey_bound"),))
     alone = envelope(ticket="cf_5", requirements=(ALONE,))
     nothing = envelope(ticket="cf_6", requirements=())
     known = envelope(ticket="cf_7", requirements=(ALONE,), actor="ann")
@@ -142,11 +142,11 @@ def access_vectors(vector: Any) -> list[Vector]:
         return made
 
     holds = accepted(ticket="cf_p", people=["ann"], reached=reached("none", {}, False, 0))
-    other = pause.model_copy(update={"conversation": "another chat"})
-    theirs = pause.model_copy(update={"account": "A-2"})
+    other = pause.changed(conversation="another chat")
+    theirs = pause.changed(account="A-2")
     approval = statement(access, "ann")
-    refund = access.model_copy(update={"operation": "refund"})
-    nowhere = access.model_copy(update={"conversation": None})
+    refund = access.changed(operation="refund")
+    nowhere = access.changed(conversation=None)
     return [
         under("under an access", "the grant takes the place of requirements", holds),
         under("in the last second of an access", "900 seconds from the last signature", holds, at=START + 909),

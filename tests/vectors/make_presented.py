@@ -60,7 +60,7 @@ def presented_vectors() -> list[Vector]:
         given = {
             "presented": canonical(value).decode() if text is None else text,
             "executor": executor,
-            "floors": {operation: [rung.model_dump(mode="json") for rung in floor]},
+            "floors": {operation: [dict(sorted(rung.members().items())) for rung in floor]},
             "memory": heard | memory,
             "now": now,
         }
@@ -80,7 +80,7 @@ def presented_vectors() -> list[Vector]:
     lie["arguments"][0]["value"] = "8.00 EUR"
     text = canonical(honest).decode()
     two, bound, waited = (
-        FLOOR.model_copy(update=more) for more in ({"staff": {"finance": 2}}, {"holder": "passkey_bound"}, {"hold": 50})
+        FLOOR.changed(**more) for more in ({"staff": {"finance": 2}}, {"holder": "passkey_bound"}, {"hold": 50})
     )
     retold = [
         {"seat": each["seat"], "content": each["content"].replace("A request.", "Nothing.")}

@@ -55,7 +55,7 @@ def statement_vectors() -> list[Vector]:
 
     ann = statement(request, "ann")
     honest = signed(ann)
-    decline = ann.model_copy(update={"decision": "decline", "code": None})
+    decline = ann.changed(decision="decline", code=None)
     bens = envelope(ticket="cf_b", account="A-2")
     extended = signed(ann, flags=0x8D, trailing=b"\xa0")
     return [
@@ -66,7 +66,7 @@ def statement_vectors() -> list[Vector]:
         vector("a decline where the holder is not asked", "the holder may always decline",
                holds("ann", HOLDER, "decline"),
                signed(statement(alone := envelope(ticket="cf_s", requirements=(
-                   request.requirements[0].model_copy(update={"holder": "none", "code": False}),)), "ann",
+                   request.requirements[0].changed(holder="none", code=False),)), "ann",
                    decision="decline", code=None)), about=alone),
         vector("a grant", "an access is granted", holds("ann", HOLDER, "grant"),
                signed(statement(access, "ann", decision="grant")), about=access),
@@ -118,7 +118,7 @@ def statement_vectors() -> list[Vector]:
         vector("an approval taken for a grant", "each decision has a namespace", refused("challenge"),
                relabelled(statement(access, "ann"), statement(access, "ann", decision="grant")), about=access),
         vector("the challenge of another statement", "it is over these very bytes", refused("challenge"),
-               relabelled(ann.model_copy(update={"nonce": b64(seed("another nonce"))}), ann)),
+               relabelled(ann.changed(nonce=b64(seed("another nonce"))), ann)),
         misbehaving("challenge", "a sign-in", "32 random bytes are no statement", client={"challenge": b64(seed("x"))}),
         misbehaving("assertion", "a registration", "type is webauthn.get", client={"type": "webauthn.create"}),
         misbehaving("origin", "another website", "origins are compared as a whole",

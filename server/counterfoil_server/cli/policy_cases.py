@@ -62,7 +62,7 @@ def _to_dict(judged: Judged) -> dict[str, Any]:
         "passed": judged.passed,
         "failures": list(judged.failures),
         "allowed": None if found.verdict is None else found.verdict.allowed,
-        "requires": [rung.model_dump(mode="json") for rung in found.requirements.rungs],
+        "requires": [rung.members() for rung in found.requirements.rungs],
         "unattended": found.unattended.allowed,
         "reasons": list(found.reasons),
     }
@@ -96,8 +96,8 @@ def _expected(judged: Judged) -> list[str]:
     found = []
     if case.allowed is not None:
         found.append(f"It is {'allowed' if case.allowed else 'refused'}.")
-    if case.requires is not None:
-        found.append(f"It requires: {alternatives(case.requires)}.")
+    if case.required is not None:
+        found.append(f"It requires: {alternatives(case.required)}.")
     if case.unattended is not None:
         found.append(f"Without anybody's approval it {'may' if case.unattended else 'may not'} run.")
     if case.reason is not None:

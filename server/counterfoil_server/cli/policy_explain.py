@@ -71,7 +71,7 @@ def policy_explain(
     question = question_of(policy.desk, situation)
     if isinstance(question, list):
         raise _usage(question)
-    found = explain(policy, question, situation.evidence)
+    found = explain(policy, question, situation.proved)
     session.output.answer(_to_dict(operation, found), lambda: _show(session.output, question.operation.title, found))
 
 
@@ -103,12 +103,12 @@ def _usage(mistakes: list[Mistake]) -> UsageMistake:
 def _to_dict(operation: str, found: Explanation) -> dict[str, Any]:
     return {
         "operation": operation,
-        "requires": [rung.model_dump(mode="json") for rung in found.requirements.rungs],
+        "requires": [rung.members() for rung in found.requirements.rungs],
         "requires_in_words": [rung.in_words() for rung in found.requirements.rungs],
         "allowed": None if found.verdict is None else found.verdict.allowed,
         "unattended": found.unattended.allowed,
         "reasons": list(found.reasons),
-        "judged_with": found.judged_with.model_dump(mode="json"),
+        "judged_with": found.judged_with.members(),
         "rules": [
             {
                 "effect": each.rule.effect,

@@ -86,7 +86,7 @@ async def forged(workshop: Workshop, ticket: Ticket, order: str, key: SigningKey
         run_by=now + 60,
     )  # fmt: skip
     value = json.loads(order)
-    value |= {"order": sign(key, ORDER_TYPE, claims.model_dump()), "envelope": ticket.envelope_bytes.decode()}
+    value |= {"order": sign(key, ORDER_TYPE, claims.members()), "envelope": ticket.envelope_bytes.decode()}
     return canonical(value).decode()
 
 

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 CORE = {
     "payments_service", "counterfoil", "pydantic", "pydantic_core", "annotated_types", "typing_extensions",
-    "typing_inspection", "cryptography", "rfc8785", "cedarpy",
+    "typing_inspection", "cryptography", "rfc8785", "cedarpy", "msgspec",
 }  # fmt: skip
 """And what the core's dependencies need."""
 REMAINS = (

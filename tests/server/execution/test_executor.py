@@ -50,7 +50,7 @@ def forged(workshop: Workshop, ticket: Ticket, key: SigningKey | None = None, /,
         envelope=ticket.digest,
         redeemed_at=workshop.store.now(),
         run_by=workshop.store.now() + 60,
-    ).model_dump()
+    ).members()
     return tokens.sign(key or held(workshop.stolen_ring.current), tokens.ORDER_TYPE, claims | changes)
 
 
@@ -121,7 +121,7 @@ async def test_T41_a_stolen_authority_key_cannot_run_what_nobody_signed(workshop
 
 async def test_T41_an_envelope_that_requires_nothing_is_refused(workshop: Workshop) -> None:
     ticket, _ = await workshop.ordered()
-    body = ticket.envelope.model_copy(update={"requirements": ()}).to_bytes()
+    body = ticket.envelope.changed(requirements=()).to_bytes()
     edit(workshop, "UPDATE envelope SET body = ?", body)
     edit(workshop, "DELETE FROM statement")
     await workshop.executor.run(ticket.id, forged(workshop, ticket, envelope=envelope_digest(body)))
@@ -172,7 +172,7 @@ async def test_an_order_signed_by_another_key_is_refused(workshop: Workshop) -> 
 async def test_T40_changed_arguments_are_noticed(workshop: Workshop) -> None:
     ticket, order = await workshop.ordered()
     arguments = ticket.envelope.arguments.replace("40.00", "99.00")
-    body = ticket.envelope.model_copy(update={"arguments": arguments}).to_bytes()
+    body = ticket.envelope.changed(arguments=arguments).to_bytes()
     edit(workshop, "UPDATE envelope SET body = ?", body)
     await workshop.executor.run(ticket.id, order)
     assert workshop.bank.payments == []

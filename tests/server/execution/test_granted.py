@@ -77,7 +77,7 @@ async def test_T44_a_forged_request_under_somebody_elses_grant_runs_nothing(
     _, handle = await workshop.granted()
     ticket, _ = await payment(workshop, handle)
     own = {"grant": ticket.id} if changes.get("grant") == "its own ticket" else {}
-    forged = ticket.envelope.model_copy(update=changes | own)
+    forged = ticket.envelope.changed(**changes | own)
     await refused(workshop, ticket, stored(workshop, ticket, forged), "")
 
 
@@ -95,7 +95,7 @@ def stored(workshop: Workshop, ticket: Ticket, forged: Envelope) -> str:
         iss=workshop.authority.issuer, aud=workshop.executor.name, jti=f"order-{ticket.id}", ticket=ticket.id,
         envelope=envelope_digest(body), redeemed_at=ticket.redeemed_at or 0, run_by=(ticket.redeemed_at or 0) + 300,
     )  # fmt: skip
-    return tokens.sign(held(workshop.stolen_ring.current), tokens.ORDER_TYPE, claims.model_dump())
+    return tokens.sign(held(workshop.stolen_ring.current), tokens.ORDER_TYPE, claims.members())
 
 
 async def test_a_grant_that_this_executor_never_carried_out_is_worth_nothing(workshop: Workshop) -> None:

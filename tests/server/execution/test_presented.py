@@ -93,11 +93,11 @@ async def test_a_stolen_authority_key_alone_runs_nothing(workshop: Workshop) -> 
         iss=ISSUER, aud=PAYMENTS, jti="order", ticket=ticket.id, envelope=ticket.digest,
         redeemed_at=workshop.store.now(), run_by=workshop.store.now() + 60,
     )  # fmt: skip
-    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.model_dump())
+    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.members())
     forged = value | {"order": order, "envelope": ticket.envelope_bytes.decode()}
     with pytest.raises(OrderRefused, match="The log does not tell of this redemption"):
         await judged(workshop, forged)
-    other = sign(SigningKey.generate(), ORDER_TYPE, claims.model_dump())
+    other = sign(SigningKey.generate(), ORDER_TYPE, claims.members())
     with pytest.raises(OrderRefused, match="signature or form"):
         await judged(workshop, forged | {"order": other})
 
@@ -237,7 +237,7 @@ async def test_what_ran_under_a_grant_is_not_run_outside(workshop: Workshop) -> 
         replace(each, envelope=envelope_digest(body), at=claims.redeemed_at) if each.envelope else each
         for each in memory.heard
     ]
-    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.model_dump())
+    order = sign(held(workshop.stolen_ring.current), ORDER_TYPE, claims.members())
     with pytest.raises(OrderRefused, match="Nobody signed for this request itself"):
         await judged(workshop, value | {"order": order, "envelope": body.decode()}, memory=memory)
 

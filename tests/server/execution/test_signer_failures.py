@@ -92,7 +92,7 @@ async def test_an_order_that_nobody_signs_in_time_ends_as_not_executed(workshop:
         iss=workshop.authority.issuer, aud=workshop.executor.name, jti=f"order-{ticket.id}", ticket=ticket.id,
         envelope=ticket.digest, redeemed_at=workshop.store.now(), run_by=workshop.store.now() + 300,
     )  # fmt: skip
-    await workshop.engine.submit(ended, tokens.sign(remote.key, tokens.ORDER_TYPE, claims.model_dump()))
+    await workshop.engine.submit(ended, tokens.sign(remote.key, tokens.ORDER_TYPE, claims.members()))
     assert await look(workshop)
     assert workshop.bank.payments == []
     assert await workshop.authority.unsigned() == []

@@ -41,7 +41,7 @@ async def capability(desk: OpenDesk, key: SigningKey, asked: Asked, **claims: An
         iss=issuer, aud=issuer, sub=ticket.principal, jti=b64(secrets.token_bytes(16)), ticket=ticket.id,
         envelope=ticket.digest, iat=now, exp=now + 120,
     )  # fmt: skip
-    return sign(key, CAPABILITY_TYPE, genuine.model_dump() | claims)
+    return sign(key, CAPABILITY_TYPE, genuine.members() | claims)
 
 
 async def order(desk: OpenDesk, key: SigningKey, ticket: str, **claims: Any) -> str:
@@ -51,7 +51,7 @@ async def order(desk: OpenDesk, key: SigningKey, ticket: str, **claims: Any) -> 
         iss=authority.issuer, aud=authority.executor, jti=f"order-{ticket}", ticket=ticket,
         envelope=found.digest, redeemed_at=now, run_by=now + 300,
     )  # fmt: skip
-    return sign(key, ORDER_TYPE, genuine.model_dump() | claims)
+    return sign(key, ORDER_TYPE, genuine.members() | claims)
 
 
 async def hands_over(desk: OpenDesk, ticket: Stored, order: str) -> str:
