@@ -10,22 +10,43 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from counterfoil.asking import Question
 from counterfoil.errors import CounterfoilError, NoAccess
 from counterfoil.evidence import Evidence, with_wait
 from counterfoil.grants import Grant, grant_of
 from counterfoil.log import Leaf
+from counterfoil.policy import Policy, Verdict
 from counterfoil.roster import Roster
+from counterfoil.rungs import Rung
 from counterfoil.scopes import scopes_of
-from counterfoil.store import StoredStatement
+from counterfoil.store import Store, StoredStatement
 from counterfoil.tickets import ACCESS, GRANT_LIFE, Envelope, State, Ticket
-
-if TYPE_CHECKING:
-    from counterfoil.judgement import Judge
 
 KEPT = 1000
 """Grants whose verification is kept, all by the same roster; the one that was kept longest makes room."""
+
+
+class Rules(Protocol):
+    """What grants are verified by: a :class:`~counterfoil.judgement.Judge`."""
+
+    store: Store
+    policy: Policy
+
+    async def roster(self) -> Roster:
+        """The roster, verified; the same object while nothing changed."""
+
+    def check_recorded(self, ticket: Ticket, found: tuple[Leaf, bytes] | None) -> None:
+        """Raise a refusal unless the leaf pinned the ticket's envelope."""
+
+    def evidence_under(self, roster: Roster, ticket: Ticket, statements: list[StoredStatement]) -> Evidence:
+        """What people proved; raises StatementRefused if anything does not hold."""
+
+    async def allows(
+        self, envelope: Envelope, facts: dict[str, object], reached: Rung, now: int
+    ) -> tuple[Verdict, Question]:
+        """What the policy says with this evidence."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ class _Verified:
 class Grants:
     """Finds and verifies grants, by the rules of a judge."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Rules) -> None:
         self._judge = judge
         self._roster: Roster | None = None
         self._kept: dict[str, _Verified] = {}
