@@ -107,7 +107,7 @@ def unb64(text: str) -> bytes:
         if beyond and text[-1] not in _LAST[beyond]:
             raise BadJSON("A value is not base64url in its only spelling.")
         return binascii.a2b_base64(text.encode("ascii").translate(_FROM_URL) + _PADDING[beyond], strict_mode=True)
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError):
         raise BadJSON("A value is not base64url.") from None
 
 

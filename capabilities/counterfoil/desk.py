@@ -266,7 +266,7 @@ class Desk:
             )
         for rung in self.ladder_of(operation):
             try:
-                Rung.of(rung.members())
+                rung.check()
             except ValueError as error:
                 raise DeskError(f"A rung of {operation.name} is not right: {error}.", "Correct the rung.") from None
             for role in rung.staff:

@@ -29,7 +29,7 @@ from pydantic import Field, ValidationError
 from counterfoil.audit_display import check_display, read_display
 from counterfoil.bundle import MAX_BUNDLE, MAX_SIGNED, RosterRecords, Shown, Signed, Trust
 from counterfoil.canonical import canonical, digest, parse_strict
-from counterfoil.errors import BadJSON, EvidenceRefused, OrderRefused
+from counterfoil.errors import BadJSON, EvidenceRefused, OrderRefused, SettingsError
 from counterfoil.evidence import SignedStatement, met
 from counterfoil.feed import Memory
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
@@ -92,6 +92,9 @@ class OrderVerifier:
     def __init__(
         self, *, trust: Trust, executor: str, floors: Floors, memory: Memory, feed_life: int = FEED_LIFE
     ) -> None:
+        """Raises :class:`SettingsError` for a floor that is no evidence, which nothing or everything might reach."""
+        for operation, floor in floors.items():
+            _check_floor(operation, floor)
         self._trust = trust
         self._executor = executor
         self._floors = floors
@@ -187,6 +190,14 @@ def _shown(displays: Sequence[Shown], envelope: Envelope) -> _Shown:
             raise OrderRefused(f"What was shown does not fit the request. {error.happened}") from None
         shown[page.seat] = digest("counterfoil-display", page.content.encode())
     return shown
+
+
+def _check_floor(operation: str, floor: Sequence[Rung]) -> None:
+    for rung in floor:
+        try:
+            rung.check()
+        except ValueError as error:
+            raise SettingsError(f"The floor of {operation} is not right: {error}.", "Correct the rung.") from None
 
 
 def _either(floor: Sequence[Rung]) -> str:

@@ -42,6 +42,15 @@ class Spelled(Struct, frozen=True, forbid_unknown_fields=True):
         """The same with other members."""
         return msgspec.structs.replace(self, **members)
 
+    def check(self) -> None:
+        """Raise :class:`ValueError` unless a reader would accept it: for what others made, who may not have mypy."""
+        try:
+            same = self.of(self.members()) == self
+        except TypeError:
+            same = False
+        if not same:
+            raise ValueError("A member has a type that JSON does not have")
+
     @property
     def has_one_order(self) -> bool:
         """Whether its members can stand in no other order than the sorted one of the declared, here and in the values

@@ -176,7 +176,7 @@ def test_base64url_is_read_in_its_only_spelling(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["A", "AB", "AAF", "+A", "/w", "é", "AA==", "A A", "QQ\x00", "QQ=", "QQ!!", "=", None, 5, b"QQ"]
+    "text", ["A", "AB", "AAF", "+A", "/w", "é", "AA==", "A A", "QQ\x00", "QQ=", "QQ!!", "=", None, 5, b"QQ", {"A": 1}]
 )
 def test_other_spellings_of_base64url_are_refused(text: Any) -> None:
     with pytest.raises(BadJSON):

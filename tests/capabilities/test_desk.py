@@ -6,9 +6,11 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
-from enum import StrEnum
+from enum import Enum, StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -33,6 +35,12 @@ class Hours(BaseModel):
     """A result that is an object."""
 
     day: str
+
+
+class Sure(Enum):
+    """What is written as text, and is none."""
+
+    PASSKEY = "passkey"
 
 
 class FloatFacts(Facts):
@@ -195,6 +203,9 @@ def test_a_rung_may_only_name_the_desks_own_roles() -> None:
         (Rung(staff={"finance": True}), "staff"),
         (Rung(code=1), "code"),  # type: ignore[arg-type]
         (Rung(hold=-1), "hold"),
+        (Rung(hold=timedelta(days=1)), "hold"),  # type: ignore[arg-type]
+        (Rung(holder=Sure.PASSKEY), "A member"),  # type: ignore[arg-type]
+        (Rung(staff=MappingProxyType({"finance": 1})), "A member"),  # type: ignore[arg-type]
     ],
 )
 def test_an_impossible_rung_is_told_when_the_desk_is_checked(rung: Rung, wrong: str) -> None:

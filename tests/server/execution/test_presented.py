@@ -14,7 +14,7 @@ from capabilities.world import ISSUER, Passkey
 from counterfoil import Rung
 from counterfoil.bundle import RosterRecords
 from counterfoil.canonical import canonical
-from counterfoil.errors import OrderRefused, RosterRefused
+from counterfoil.errors import OrderRefused, RosterRefused, SettingsError
 from counterfoil.keys import SigningKey
 from counterfoil.presented import FEED_LIFE, OrderVerifier
 from counterfoil.proof import Proven
@@ -247,6 +247,23 @@ async def test_what_is_no_presented_order_is_refused_in_words(workshop: Workshop
     verifier = OrderVerifier(trust=trust_of(workshop), executor=PAYMENTS, floors=FLOORS, memory=Remembered())
     with pytest.raises(OrderRefused, match="no order of Counterfoil"):
         verifier.verify(body, now=0)
+
+
+@pytest.mark.parametrize(
+    "rung",
+    [
+        Rung(staff={"finance": 0}),
+        Rung(hold=-1),
+        Rung(code=-1),  # type: ignore[arg-type]
+        Rung(holder="paskey"),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_floor_that_anything_or_nothing_reaches_is_told_when_the_executor_starts(
+    workshop: Workshop, rung: Rung
+) -> None:
+    _, value = await presented(workshop)
+    with pytest.raises(SettingsError, match="The floor of pay is not right: "):
+        await judged(workshop, value, floors={"pay": (rung,)})
 
 
 async def test_any_byte_changed_is_refused(workshop: Workshop) -> None:
