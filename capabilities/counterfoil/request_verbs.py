@@ -213,6 +213,7 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         )
 
     async def _create(self, envelope: Envelope, operation: Operation[Any, Any], refusal: str | None) -> Ticket:
+        envelope.check()  # before it is written: nobody could tell one that cannot be read from one that was changed
         body = envelope.to_bytes()
         ticket = Ticket(
             id=envelope.ticket,
@@ -259,8 +260,10 @@ class RequestVerbs(AccessVerbs, DecisionVerbs):
         return bool(await self.store.suspensions(scopes))
 
     async def _find(self, hint: str) -> Account | None:
+        """The account, or None: also where the directory fails, or answers what is no text and could not be signed."""
         try:
-            return await self.judge.desk.directory.find(hint)
+            found = await self.judge.desk.directory.find(hint)
+            return None if found is None else Account(str.encode(found).decode())
         except Exception:
             return None
 

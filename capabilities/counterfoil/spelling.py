@@ -23,6 +23,16 @@ SafeInteger = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 First = Literal[1]
 """The version 1 of a format; msgspec takes neither ``true`` nor ``1.0`` for it."""
 
+
+def _plain(value: Any) -> str | int:
+    """The text or integer of a class of the organisation's own, as its ids may be."""
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        return int.__int__(value)
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
 _write = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -35,7 +45,7 @@ class Spelled(Struct, frozen=True, forbid_unknown_fields=True):
 
     def members(self) -> dict[str, Any]:
         """The members as JSON values."""
-        members: dict[str, Any] = msgspec.to_builtins(self)
+        members: dict[str, Any] = msgspec.to_builtins(self, enc_hook=_plain)
         return members
 
     def changed(self, **members: Any) -> Self:

@@ -231,6 +231,40 @@ async def test_T54_a_directory_that_fails_finds_nobody(world: World) -> None:
     assert "Ann Smith" not in str(ticket)
 
 
+@pytest.mark.parametrize("found", [5, True, b"A-1", ["A-1"], "\ud800"], ids=repr)
+async def test_a_directory_that_answers_what_is_no_text_finds_nobody(world: World, found: Any) -> None:
+    """An envelope with a number for its account could be written, and never be read again."""
+
+    async def find(hint: str) -> Any:
+        return found
+
+    world.shop.find = find  # type: ignore[method-assign]
+    ticket = await world.request()
+    assert ticket.account is ticket.envelope.account is None
+    assert await world.now(ticket) == ticket
+
+
+async def test_an_account_may_be_text_of_a_class_of_the_organisations_own(world: World) -> None:
+    class CustomerId(str):
+        """An id as some libraries have them."""
+
+    async def find(hint: str) -> Any:
+        return CustomerId(hint)
+
+    world.shop.find = find  # type: ignore[method-assign]
+    ticket = await world.request()
+    assert type(ticket.account) is str
+    assert (await world.approve(ticket, "ann")).state is State.APPROVED
+
+
+async def test_what_could_not_be_read_again_is_not_written(world: World) -> None:
+    before = await world.store.leaves()
+    owner: Any = 5
+    with pytest.raises(ValueError, match=r"Expected `str"):
+        await world.request(by=Requester("agent", owner=owner))
+    assert await world.store.leaves() == before
+
+
 async def test_T43_a_request_that_touches_somebody_elses_object_cannot_be_approved(world: World) -> None:
     ticket = await world.request(order_id="O-2")
     assert ticket.account == "A-1"

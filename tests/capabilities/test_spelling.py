@@ -425,6 +425,19 @@ def test_every_other_spelling_of_a_requirement_is_refused(changed: Callable[[byt
         Envelope.read(changed(body))
 
 
+def test_text_and_integers_of_other_classes_are_written_as_what_they_are() -> None:
+    class Role(str):
+        """Text."""
+
+    class Count(int):
+        """An integer."""
+
+    rung = Rung(staff={Role("finance"): Count(2)})
+    rung.check()
+    assert Rung.read(rung.to_bytes()) == Rung(staff={"finance": 2})
+    assert [(type(role), type(count)) for role, count in rung.members()["staff"].items()] == [(str, int)]
+
+
 def test_roles_stand_in_the_order_of_their_utf_16_and_no_other() -> None:
     # By code points the first of the two would be the second.
     staff = {"\U0001f600": 1, "\ufb33": 1}
