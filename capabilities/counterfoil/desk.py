@@ -59,7 +59,7 @@ class Directory(Protocol):
     """The organisation's own customers. Both answer from its records, never from what an AI claims (T03)."""
 
     async def find(self, hint: str) -> Account | None:
-        """The account that a customer number, e-mail address or name means, or None."""
+        """The account, as text, that a customer number, e-mail address or name means, or None."""
 
     async def person(self, account: Account) -> Contact | None:
         """The person who holds the account."""
