@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from counterfoil.canonical import b64, parse_strict, unb64
 from counterfoil.errors import BadJSON, StatementRefused
+from counterfoil.keys import PREHASHED
 from counterfoil.statements import Assertion
 
 MAX_CLIENT_DATA = 2048
@@ -32,7 +32,6 @@ EXTENSIONS = 0x80
 HEADER_LENGTH = 37
 
 _BEGINS = b'{"type":"webauthn.get","challenge":"'
-_PREHASHED = ec.ECDSA(Prehashed(hashes.SHA256()))
 
 
 @dataclass(frozen=True)
@@ -70,7 +69,7 @@ def verify_assertion(
     _check_authenticator_data(authenticator_data, backup_eligible, party)
     signed = hashlib.sha256(authenticator_data + hashlib.sha256(client_data).digest())
     try:
-        _loaded(public_key).verify(signature, signed.digest(), _PREHASHED)
+        _loaded(public_key).verify(signature, signed.digest(), PREHASHED)
     except (InvalidSignature, ValueError):
         raise StatementRefused("The passkey's signature is not valid.") from None
 

@@ -33,7 +33,7 @@ from counterfoil.declared_types import account_parameters, check_arguments, is_o
 from counterfoil.errors import DeskError
 from counterfoil.operations import Delivery, Operation, check_async
 from counterfoil.reads import CONVERSATION, Read, names_its_owner
-from counterfoil.rungs import DEFAULT_LADDER, Rung, default_ladder
+from counterfoil.rungs import DEFAULT_LADDER, POSSIBLE, Rung, default_ladder
 from counterfoil.tickets import ACCESS, GRANT_LIFE
 from counterfoil.values import Account, Contact, Execution, Facts, Money, Receipt, assurance_for
 
@@ -268,7 +268,7 @@ class Desk:
             try:
                 rung.check()
             except ValueError as error:
-                raise DeskError(f"A rung of {operation.name} is not right: {error}.", "Correct the rung.") from None
+                raise DeskError(f"A rung of {operation.name} is not right: {error}.", POSSIBLE) from None
             for role in rung.staff:
                 if role not in self.roles:
                     raise DeskError(

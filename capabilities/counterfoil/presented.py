@@ -34,7 +34,7 @@ from counterfoil.evidence import SignedStatement, met
 from counterfoil.feed import Memory
 from counterfoil.proof import Proven, verify_envelope, verify_evidence
 from counterfoil.roster import Roster, verify_roster
-from counterfoil.rungs import Rung
+from counterfoil.rungs import POSSIBLE, Rung
 from counterfoil.scopes import scopes_of
 from counterfoil.tickets import Envelope
 from counterfoil.tokens import OrderClaims
@@ -197,7 +197,7 @@ def _check_floor(operation: str, floor: Sequence[Rung]) -> None:
         try:
             rung.check()
         except ValueError as error:
-            raise SettingsError(f"The floor of {operation} is not right: {error}.", "Correct the rung.") from None
+            raise SettingsError(f"The floor of {operation} is not right: {error}.", POSSIBLE) from None
 
 
 def _either(floor: Sequence[Rung]) -> str:

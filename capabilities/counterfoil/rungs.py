@@ -21,6 +21,13 @@ from counterfoil.values import ASSURANCES, Assurance, Frozen
 _SURENESS = {assurance: place for place, assurance in enumerate(ASSURANCES)}
 
 
+POSSIBLE = (
+    f"A rung's holder is one of: {', '.join(ASSURANCES)}; its staff, how many people of each role, from 1;"
+    " its code, True or False; its hold, seconds from 0."
+)
+"""What to do about a rung that is not possible."""
+
+
 class Rung(Spelled, frozen=True, kw_only=True):
     """A least amount of evidence. ``staff``: role → distinct eligible approvals; ``hold``: seconds to wait."""
 

@@ -10,7 +10,7 @@ number, and no member's name comes from data. Where data names members, whose or
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -20,8 +20,6 @@ from counterfoil.errors import BadJSON
 
 SafeInteger = Annotated[int, Meta(ge=-MAX_INTEGER, le=MAX_INTEGER)]
 """An integer that every JSON implementation reads exactly."""
-First = Literal[1]
-"""The version 1 of a format; msgspec takes neither ``true`` nor ``1.0`` for it."""
 
 
 def _plain(value: Any) -> str | int:

@@ -20,9 +20,9 @@ from msgspec import Meta
 
 from counterfoil.errors import BadJSON, StatementRefused
 from counterfoil.rungs import Rung
-from counterfoil.spelling import First, SafeInteger, Spelled
+from counterfoil.spelling import SafeInteger, Spelled
 from counterfoil.tickets import ACCESS, Envelope
-from counterfoil.values import Frozen
+from counterfoil.values import Frozen, Version
 
 Choice = Literal["approve", "decline"]
 """What a person chooses."""
@@ -54,7 +54,7 @@ class Signable(Spelled, frozen=True, kw_only=True):
     """What everything that a person signs about one ticket has in common. ``nonce`` is 32 random bytes that the store
     spends with it; times are Unix seconds of the store's clock."""
 
-    v: First = 1
+    v: Version = 1
     issuer: str
     envelope: str
     display: str

@@ -30,7 +30,8 @@ from typing import Any, Literal
 from counterfoil.canonical import digest, parse_strict, unb64
 from counterfoil.errors import BadJSON, TamperDetected, WrongState
 from counterfoil.rungs import Rung
-from counterfoil.spelling import First, SafeInteger, Spelled
+from counterfoil.spelling import SafeInteger, Spelled
+from counterfoil.values import Version
 
 
 class State(StrEnum):
@@ -160,7 +161,7 @@ class Envelope(Spelled, frozen=True, kw_only=True):
     (32 bytes, base64url) makes the digest of the whole unguessable. Times are Unix seconds.
     """
 
-    v: First = 1
+    v: Version = 1
     issuer: str
     tenant: str
     ticket: str

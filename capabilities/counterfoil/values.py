@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NewType
 
+from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
@@ -34,8 +35,9 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-Version = Annotated[int, Field(ge=1, le=1)]
-"""The version 1 of a format. Pydantic takes ``true`` and ``1.0`` for a ``Literal[1]``, strict or not."""
+Version = Annotated[int, Field(ge=1, le=1), Meta(ge=1, le=1)]
+"""The version 1 of a format, for pydantic and msgspec. Pydantic takes ``true`` and ``1.0`` for a ``Literal[1]``, strict
+or not."""
 
 
 class Money(Frozen):
